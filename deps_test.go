@@ -1,0 +1,25 @@
+package attune
+
+import (
+	_ "github.com/cockroachdb/datadriven"
+	_ "github.com/dlclark/regexp2"
+	_ "github.com/google/renameio/v2"
+	_ "github.com/klauspost/cpuid/v2"
+	_ "github.com/agnivade/levenshtein"
+	_ "github.com/chewxy/hm"
+	_ "github.com/mattn/go-isatty"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/schollz/progressbar/v3"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/viper"
+	_ "go.uber.org/zap"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/text/unicode/norm"
+	_ "golang.org/x/sync/errgroup"
+	_ "gonum.org/v1/gonum/blas/blas32"
+	_ "gonum.org/v1/plot"
+	_ "gorgonia.org/gorgonia"
+	_ "gorgonia.org/tensor"
+	_ "pgregory.net/rapid"
+)
