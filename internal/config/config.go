@@ -1,0 +1,115 @@
+// Package config is the run file: one typed struct with its defaults, read through viper from YAML, TOML or JSON,
+// ATTUNE_* variables and --set key=value, checked as a whole before anything else happens. It is the only importer
+// of viper. Names are those that users know from PEFT and transformers.
+package config
+
+// Config is a run. The tags are its documentation, its JSON Schema and the file that `attune init` writes.
+type Config struct {
+	Model       string     `key:"model" doc:"Hugging Face model directory"`
+	Template    string     `key:"template" doc:"chat template: auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca"`
+	System      string     `key:"system" doc:"system prompt given to conversations that have none"`
+	SystemRatio float64    `key:"system_ratio" doc:"share of the examples that carry the system prompt, 0 to 1"`
+	Data        Data       `key:"data"`
+	Method      string     `key:"method" enum:"lora|full" doc:"lora trains an adapter, full trains every weight"`
+	LoRA        LoRA       `key:"lora"`
+	Train       Train      `key:"train"`
+	Compute     Compute    `key:"compute"`
+	Eval        Eval       `key:"eval"`
+	Checkpoint  Checkpoint `key:"checkpoint"`
+	RunDir      string     `key:"run_dir" doc:"directory of this run; refused if it holds one, unless --resume"`
+}
+
+// Data says which rows are read and how they become examples.
+type Data struct {
+	Train      []Source `key:"train" doc:"files of rows to train on"`
+	Eval       []Source `key:"eval" doc:"held-out files"`
+	MaxLength  int      `key:"max_length" doc:"longest example, in tokens"`
+	Overlength string   `key:"overlength" enum:"error|truncate|split|drop" doc:"what happens to a longer one; counted and reported"`
+	TrainOn    string   `key:"train_on" enum:"all|last" doc:"which assistant turns are trained"`
+	Shuffle    bool     `key:"shuffle" doc:"a new order each epoch, by train.seed"`
+}
+
+// Source is one file of rows.
+type Source struct {
+	Path   string  `key:"path" doc:"JSON lines or a JSON array"`
+	Format string  `key:"format" enum:"auto|instruction|input_output|messages|conversations|text" doc:"schema of the rows"`
+	Weight float64 `key:"weight" doc:"share of the file's rows taken in each epoch, over 0 and at most 1"`
+	Repeat int     `key:"repeat" doc:"times the file is read in each epoch"`
+}
+
+// LoRA is the adapter (Hu et al. 2021), in PEFT's words.
+type LoRA struct {
+	R             int      `key:"r" doc:"rank"`
+	Alpha         float64  `key:"alpha" doc:"scale is alpha/r (alpha/sqrt(r) with use_rslora)"`
+	Dropout       float64  `key:"dropout" doc:"dropout on the adapter's input"`
+	TargetModules []string `key:"target_modules" doc:"all-linear, or names of linear layers, or one regular expression"`
+	UseRSLoRA     bool     `key:"use_rslora" doc:"rank-stabilised scale (Kalajdzievski 2023)"`
+	InitFrom      string   `key:"init_from" doc:"PEFT adapter directory to start from"`
+}
+
+// Train is the optimization.
+type Train struct {
+	Epochs          float64 `key:"epochs" doc:"passes over the data"`
+	Steps           int     `key:"steps" doc:"optimizer steps; over 0 it stands instead of epochs"`
+	ExamplesPerStep int     `key:"examples_per_step" doc:"examples of one optimizer step, whatever the hardware"`
+	LearningRate    float64 `key:"learning_rate" doc:"peak learning rate"`
+	LRScheduler     string  `key:"lr_scheduler" enum:"constant|linear|cosine"`
+	WarmupSteps     int     `key:"warmup_steps" doc:"steps of linear warm-up"`
+	WarmupRatio     float64 `key:"warmup_ratio" doc:"the same as a share of all steps; warmup_steps over 0 goes first"`
+	WeightDecay     float64 `key:"weight_decay" doc:"decoupled, on matrices; norms and biases do not decay"`
+	MaxGradNorm     float64 `key:"max_grad_norm" doc:"gradient clipping by global norm; 0 = off"`
+	Adam            Adam    `key:"adam"`
+	Seed            int     `key:"seed" doc:"of shuffling, dropout and new adapters"`
+}
+
+// Adam holds AdamW's constants (Loshchilov & Hutter 2017).
+type Adam struct {
+	Beta1   float64 `key:"beta1"`
+	Beta2   float64 `key:"beta2"`
+	Epsilon float64 `key:"epsilon"`
+}
+
+// Compute is where and in what precision the run computes.
+type Compute struct {
+	Device           string `key:"device" enum:"auto|cpu|cuda"`
+	Dtype            string `key:"dtype" enum:"auto|float32|bfloat16" doc:"of frozen weights and activations; auto = bfloat16 where the hardware has it"`
+	MicroBatchTokens int    `key:"micro_batch_tokens" auto:"0" doc:"tokens of one packed row; auto = 2048, or max_length where that is more"`
+	Recompute        string `key:"recompute" enum:"auto|none|full" doc:"activation checkpointing: auto = as little as fits the memory"`
+	Threads          int    `key:"threads" doc:"0 = all cores; results do not depend on it"`
+}
+
+// Eval is the loss on held-out rows during training.
+type Eval struct {
+	Every                  int     `key:"every" doc:"steps between evaluations; also before the first step and after the last; 0 = only those two"`
+	EarlyStoppingPatience  int     `key:"early_stopping_patience" doc:"stop after so many evaluations without a better loss; 0 = off"`
+	EarlyStoppingThreshold float64 `key:"early_stopping_threshold" doc:"how much lower a loss must be to be better"`
+	LoadBestModelAtEnd     bool    `key:"load_best_model_at_end" doc:"publish the best evaluated state instead of the last"`
+}
+
+// Checkpoint is how a run survives being stopped.
+type Checkpoint struct {
+	Every int `key:"every" doc:"steps between checkpoints; 0 = only at the end"`
+	Keep  int `key:"keep" doc:"newest checkpoints kept; the best one is kept besides"`
+}
+
+// AllLinear is the target_modules that means every linear layer but the output head.
+const AllLinear = "all-linear"
+
+// Default is the run that a file with only model, data.train and run_dir describes.
+func Default() Config {
+	return Config{
+		Template:    "auto",
+		SystemRatio: 1,
+		Data:        Data{MaxLength: 2048, Overlength: "error", TrainOn: "all", Shuffle: true},
+		Method:      "lora",
+		LoRA:        LoRA{R: 16, Alpha: 32, TargetModules: []string{AllLinear}},
+		Train: Train{Epochs: 1, ExamplesPerStep: 32, LearningRate: 2e-4, LRScheduler: "cosine", MaxGradNorm: 1,
+			Adam: Adam{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}, Seed: 1},
+		Compute:    Compute{Device: "auto", Dtype: "auto", Recompute: "auto"},
+		Eval:       Eval{Every: 100},
+		Checkpoint: Checkpoint{Every: 100, Keep: 3},
+	}
+}
+
+// defaultSource is what a source starts from before its own keys are read.
+func defaultSource() Source { return Source{Format: "auto", Weight: 1, Repeat: 1} }

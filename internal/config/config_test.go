@@ -1,0 +1,180 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// runDir makes a directory in which a run file with model: m, train rows.jsonl is valid.
+func runDir(t *testing.T, name, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "m"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string]string{"rows.jsonl": "{}\n", name: text} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, name)
+}
+
+const small = "model: m\ndata: {train: [{path: rows.jsonl}]}\nrun_dir: out\n"
+
+func TestPathsAreRelativeToTheFile(t *testing.T) {
+	path := runDir(t, "run.yaml", small)
+	c, err := Load(path, []string{"train.learning_rate=1e-3", "lora.target_modules=[q_proj, v_proj]", "compute.micro_batch_tokens=512"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(path)
+	if c.Model != filepath.Join(dir, "m") || c.Data.Train[0].Path != filepath.Join(dir, "rows.jsonl") || c.RunDir != filepath.Join(dir, "out") {
+		t.Errorf("paths: %q %q %q", c.Model, c.Data.Train[0].Path, c.RunDir)
+	}
+	if c.Train.LearningRate != 1e-3 || !reflect.DeepEqual(c.LoRA.TargetModules, []string{"q_proj", "v_proj"}) || c.Compute.MicroBatchTokens != 512 {
+		t.Errorf("overrides were not taken: %+v", c)
+	}
+	if s := c.Data.Train[0]; s.Weight != 1 || s.Repeat != 1 || s.Format != "auto" {
+		t.Errorf("source defaults: %+v", s)
+	}
+}
+
+func TestTOMLAndJSON(t *testing.T) {
+	for name, text := range map[string]string{
+		"run.toml": "model = \"m\"\nrun_dir = \"out\"\n[data]\ntrain = [{path = \"rows.jsonl\"}]\n[train]\nsteps = 7\n",
+		"run.json": `{"model":"m","run_dir":"out","data":{"train":[{"path":"rows.jsonl"}]},"train":{"steps":7}}`,
+	} {
+		c, err := Load(runDir(t, name, text), nil)
+		if err != nil || c.Train.Steps != 7 || len(c.Data.Train) != 1 {
+			t.Errorf("%s: %v, %+v", name, err, c.Train)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("ATTUNE_TRAIN_LEARNING_RATE", "0.5")
+	t.Setenv("ATTUNE_LORA_USE_RSLORA", "true")
+	c, err := Load(runDir(t, "run.yaml", small+"train: {learning_rate: 0.1}\n"), nil)
+	if err != nil || c.Train.LearningRate != 0.5 || !c.LoRA.UseRSLoRA {
+		t.Errorf("%v, %+v", err, c.Train)
+	}
+	c, err = Load(runDir(t, "run.yaml", small), []string{"train.learning_rate=0.25"})
+	if err != nil || c.Train.LearningRate != 0.25 {
+		t.Errorf("--set must stand over the environment: %v, %g", err, c.Train.LearningRate)
+	}
+}
+
+// Every complaint comes in one go, with its line and the nearest key.
+func TestAllComplaintsAtOnce(t *testing.T) {
+	path := runDir(t, "run.yaml", "model: m\ndata:\n  train: [{path: rows.jsonl, wieght: 2}]\nrun_dir: out\ntrain:\n  learnin_rate: 1\n  epochs: many\n  r: 8\nmethod: qlora\nlora: 3\n")
+	_, err := Load(path, []string{"train.adam.beta3=1", "nonsense"})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		":3: data.train[0].wieght is not a key of the run file; did you mean data.train[0].weight?",
+		":6: train.learnin_rate is not a key of the run file; did you mean train.learning_rate?",
+		`:7: train.epochs is the text "many"; it must be a number`,
+		":8: train.r is not a key of the run file; did you mean lora.r?",
+		`:9: method is "qlora"; it must be one of lora, full`,
+		":10: lora is 3; it must be a section of keys",
+		"--set train.adam.beta3 is not a key of the run file; did you mean train.adam.beta1?",
+		`--set "nonsense": write key=value`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in\n%v", want, err)
+		}
+	}
+}
+
+func TestValuesAreChecked(t *testing.T) {
+	_, err := Load(runDir(t, "run.yaml", "model: nowhere\ndata: {train: [gone.jsonl], max_length: 2}\nlora: {r: 0, dropout: 1}\ntrain: {epochs: 0, warmup_ratio: 2}\neval: {early_stopping_patience: 2}\n"), nil)
+	for _, want := range []string{"model ", "run_dir is missing", "data.train[0].path", "data.max_length is 2", "lora.r is 0", "lora.dropout is 1", "train.epochs", "train.warmup_ratio is 2", "data.eval is empty"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in\n%v", want, err)
+		}
+	}
+}
+
+// What the program writes, it reads back unchanged.
+func TestYAMLRoundTrip(t *testing.T) {
+	c, err := Load(runDir(t, "run.yaml", small), []string{"train.adam.epsilon=1e-8", "system=yes: no\n\"x\"", "compute.micro_batch_tokens=auto"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, comments := range []bool{true, false} {
+		path := filepath.Join(t.TempDir(), "run.yaml")
+		if err := os.WriteFile(path, c.YAML(comments), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		back, err := Load(path, nil)
+		if err != nil || !reflect.DeepEqual(c, back) {
+			t.Errorf("comments %v: %v\n%s\n%+v\n%+v", comments, err, c.YAML(comments), c, back)
+		}
+	}
+}
+
+func TestSchemaAcceptsWhatLoadAccepts(t *testing.T) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("run.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("run.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(text string) error {
+		var v any
+		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inst, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(inst)
+	}
+	full := Default()
+	full.Model, full.RunDir, full.Data.Train = "m", "r", []Source{{Path: "a", Format: "auto", Weight: 1, Repeat: 1}}
+	for _, ok := range []string{small, string(full.YAML(true))} {
+		if err := check(ok); err != nil {
+			t.Errorf("%s\n%v", ok, err)
+		}
+	}
+	for _, bad := range []string{small + "trian: {}\n", small + "method: qlora\n", small + "compute: {micro_batch_tokens: some}\n", "model: m\n"} {
+		if check(bad) == nil {
+			t.Errorf("the schema lets pass\n%s", bad)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(small))
+	f.Add([]byte("a: &a [1]\nb: [*a, *a]\ntrain: {adam: 3, steps: 1e300}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(t.TempDir(), "run.yaml")
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := Load(path, nil); err == nil && c.Model == "" {
+			t.Error("a run without a model was accepted")
+		}
+	})
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// problems gathers complaints while settings are laid over a Config.
+type problems struct {
+	file   string
+	origin string         // where the settings come from, if not from the file
+	lines  map[string]int // of the file's keys, by dotted path
+	list   []string
+}
+
+func (p *problems) add(key, what string) {
+	where := p.origin
+	if p.lines != nil {
+		where = p.file + ": "
+		if n := p.lines[key]; n > 0 {
+			where = fmt.Sprintf("%s:%d: ", p.file, n)
+		}
+	}
+	p.list = append(p.list, where+key+" "+what)
+}
+
+// decode lays settings over the struct dst. Unknown keys and values of another type are complaints; the rest is still read.
+func (p *problems) decode(settings map[string]any, dst reflect.Value, prefix string) {
+	fields := fieldsOf(dst.Type())
+	keys := make([]string, 0, len(settings))
+	for k := range settings {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		a, b := p.lines[prefix+keys[i]], p.lines[prefix+keys[j]]
+		if a != b {
+			return a < b
+		}
+		return keys[i] < keys[j]
+	})
+	for _, k := range keys {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k })
+		if i < 0 {
+			p.unknown(prefix, k, fields)
+			continue
+		}
+		p.value(settings[k], fields[i], dst.Field(fields[i].index), prefix+k)
+	}
+}
+
+// unknown names the nearest key of the same section, or of any other section that has the very key.
+func (p *problems) unknown(prefix, key string, fields []field) {
+	known := make([]string, len(fields))
+	for i, f := range fields {
+		known[i] = f.key
+	}
+	hint := ""
+	if n := nearest(key, known); n != "" {
+		hint = "; did you mean " + prefix + n + "?"
+	}
+	leaves(reflect.TypeOf(Config{}), "", func(path string, f field) {
+		if f.key == key {
+			hint = "; did you mean " + path + "?"
+		}
+	})
+	if hint == "" {
+		hint = "; known here: " + strings.Join(known, ", ")
+	}
+	p.add(prefix+key, "is not a key of the run file"+hint)
+}
+
+func (p *problems) value(v any, f field, dst reflect.Value, path string) {
+	if v == nil { // "key:" with nothing behind it keeps the default
+		return
+	}
+	switch f.typ.Kind() {
+	case reflect.Struct:
+		m, ok := v.(map[string]any)
+		if !ok {
+			p.add(path, fmt.Sprintf("is %s; it must be a section of keys", describe(v)))
+			return
+		}
+		p.decode(m, dst, path+".")
+	case reflect.Slice:
+		if f.typ.Elem().Kind() == reflect.String {
+			p.strings(v, dst, path)
+		} else {
+			p.sources(v, dst, path)
+		}
+	case reflect.String:
+		s, ok := v.(string)
+		if !ok {
+			p.add(path, fmt.Sprintf("is %s; it must be text", describe(v)))
+			return
+		}
+		if f.enum != nil && !slices.Contains(f.enum, s) {
+			p.add(path, fmt.Sprintf("is %q; it must be one of %s", s, strings.Join(f.enum, ", ")))
+			return
+		}
+		dst.SetString(s)
+	case reflect.Bool:
+		b, ok := v.(bool)
+		if !ok {
+			p.add(path, fmt.Sprintf("is %s; it must be true or false", describe(v)))
+			return
+		}
+		dst.SetBool(b)
+	case reflect.Int:
+		if s, ok := v.(string); ok && f.auto && s == "auto" {
+			dst.SetInt(0)
+			return
+		}
+		x, ok := toFloat(v)
+		if !ok || x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+			p.add(path, fmt.Sprintf("is %s; it must be a whole number%s", describe(v), map[bool]string{true: " or auto"}[f.auto]))
+			return
+		}
+		dst.SetInt(int64(x))
+	case reflect.Float64:
+		x, ok := toFloat(v)
+		if !ok || math.IsNaN(x) || math.IsInf(x, 0) {
+			p.add(path, fmt.Sprintf("is %s; it must be a number", describe(v)))
+			return
+		}
+		dst.SetFloat(x)
+	}
+}
+
+func (p *problems) strings(v any, dst reflect.Value, path string) {
+	if s, ok := v.(string); ok {
+		dst.Set(reflect.ValueOf([]string{s}))
+		return
+	}
+	list, ok := v.([]any)
+	if !ok {
+		p.add(path, fmt.Sprintf("is %s; it must be text or a list of texts", describe(v)))
+		return
+	}
+	out := make([]string, 0, len(list))
+	for i, item := range list {
+		s, ok := item.(string)
+		if !ok {
+			p.add(fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf("is %s; it must be text", describe(item)))
+			continue
+		}
+		out = append(out, s)
+	}
+	dst.Set(reflect.ValueOf(out))
+}
+
+// sources reads a list of {path: ...}; a bare path, or one source without the list, is taken as what it plainly means.
+func (p *problems) sources(v any, dst reflect.Value, path string) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var out []Source
+	for i, item := range list {
+		s, key := defaultSource(), fmt.Sprintf("%s[%d]", path, i)
+		switch x := item.(type) {
+		case string:
+			s.Path = x
+		case map[string]any:
+			p.decode(x, reflect.ValueOf(&s).Elem(), key+".")
+		default:
+			p.add(key, fmt.Sprintf("is %s; it must be a path or {path: rows.jsonl}", describe(item)))
+		}
+		out = append(out, s)
+	}
+	dst.Set(reflect.ValueOf(out))
+}
+
+func toFloat(v any) (float64, bool) {
+	r := reflect.ValueOf(v)
+	switch {
+	case r.CanInt():
+		return float64(r.Int()), true
+	case r.CanUint():
+		return float64(r.Uint()), true
+	case r.CanFloat():
+		return r.Float(), true
+	}
+	return 0, false
+}
+
+func describe(v any) string {
+	switch x := v.(type) {
+	case string:
+		if len(x) > 60 {
+			x = x[:60] + "..."
+		}
+		return fmt.Sprintf("the text %q", x)
+	case map[string]any:
+		return "a section"
+	case []any:
+		return "a list"
+	}
+	return fmt.Sprintf("%v", v)
+}

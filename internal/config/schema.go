@@ -1,0 +1,211 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// field is one key of the run file, as the struct tags of Config describe it.
+type field struct {
+	key, doc string
+	enum     []string
+	auto     bool // the word auto stands for 0
+	index    int
+	typ      reflect.Type
+}
+
+// fieldsOf lists a section's keys in the order of the struct.
+func fieldsOf(t reflect.Type) []field {
+	fs := make([]field, 0, t.NumField())
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		f := field{key: tag.Get("key"), doc: tag.Get("doc"), index: i, typ: t.Field(i).Type}
+		if e := tag.Get("enum"); e != "" {
+			f.enum = strings.Split(e, "|")
+		}
+		_, f.auto = tag.Lookup("auto")
+		fs = append(fs, f)
+	}
+	return fs
+}
+
+// leaves calls visit with the dotted path of every key that is not a section.
+func leaves(t reflect.Type, prefix string, visit func(path string, f field)) {
+	for _, f := range fieldsOf(t) {
+		if f.typ.Kind() == reflect.Struct {
+			leaves(f.typ, prefix+f.key+".", visit)
+		} else {
+			visit(prefix+f.key, f)
+		}
+	}
+}
+
+// Schema is the run file's JSON Schema (draft 2020-12), for editors.
+func Schema() []byte {
+	d := Default()
+	s := objectSchema(reflect.TypeOf(d), reflect.ValueOf(d))
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	s["title"] = "attune run file"
+	s["required"] = []string{"model", "data", "run_dir"}
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		panic(fmt.Sprintf("config: schema: %v", err)) // the struct holds nothing JSON cannot say
+	}
+	return append(b, '\n')
+}
+
+func objectSchema(t reflect.Type, def reflect.Value) map[string]any {
+	props := map[string]any{}
+	for _, f := range fieldsOf(t) {
+		props[f.key] = fieldSchema(f, def.Field(f.index))
+	}
+	return map[string]any{"type": "object", "additionalProperties": false, "properties": props}
+}
+
+func fieldSchema(f field, def reflect.Value) map[string]any {
+	s := map[string]any{}
+	switch f.typ.Kind() {
+	case reflect.Struct:
+		return objectSchema(f.typ, def)
+	case reflect.Slice:
+		if f.typ.Elem() == reflect.TypeOf("") {
+			s["oneOf"] = []any{map[string]any{"type": "string"}, map[string]any{"type": "array", "items": map[string]any{"type": "string"}}}
+		} else {
+			item := objectSchema(f.typ.Elem(), reflect.ValueOf(defaultSource()))
+			item["required"] = []string{"path"}
+			s["type"], s["items"] = "array", item
+		}
+	case reflect.String:
+		s["type"] = "string"
+		if f.enum != nil {
+			s["enum"] = f.enum
+		}
+	case reflect.Bool:
+		s["type"] = "boolean"
+	case reflect.Int:
+		s["type"] = "integer"
+		if f.auto {
+			delete(s, "type")
+			s["oneOf"] = []any{map[string]any{"type": "integer"}, map[string]any{"const": "auto"}}
+		}
+	case reflect.Float64:
+		s["type"] = "number"
+	}
+	if f.doc != "" {
+		s["description"] = f.doc
+	}
+	if !def.IsZero() {
+		s["default"] = def.Interface()
+	}
+	return s
+}
+
+// YAML writes the whole configuration as a run file; with comments it carries each key's documentation.
+func (c Config) YAML(comments bool) []byte {
+	var b strings.Builder
+	writeSection(&b, reflect.ValueOf(c), "", comments)
+	return []byte(b.String())
+}
+
+func writeSection(b *strings.Builder, v reflect.Value, indent string, comments bool) {
+	for _, f := range fieldsOf(v.Type()) {
+		fv := v.Field(f.index)
+		switch {
+		case f.typ.Kind() == reflect.Struct:
+			fmt.Fprintf(b, "%s%s:\n", indent, f.key)
+			writeSection(b, fv, indent+"  ", comments)
+			continue
+		case f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct:
+			fmt.Fprintf(b, "%s%s: %s", indent, f.key, flowSources(fv.Interface().([]Source)))
+		default:
+			fmt.Fprintf(b, "%s%s: %s", indent, f.key, scalar(f, fv))
+		}
+		if comments {
+			if d := f.describe(); d != "" {
+				b.WriteString("  # " + d)
+			}
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func (f field) describe() string {
+	parts := []string{}
+	if f.enum != nil {
+		parts = append(parts, strings.Join(f.enum, " | "))
+	}
+	if f.doc != "" {
+		parts = append(parts, f.doc)
+	}
+	return strings.Join(parts, ": ")
+}
+
+func scalar(f field, v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.String:
+		return quote(v.String())
+	case reflect.Int:
+		if f.auto && v.Int() == 0 {
+			return "auto"
+		}
+		return strconv.FormatInt(v.Int(), 10)
+	case reflect.Float64:
+		return number(v.Float())
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool())
+	}
+	list := v.Interface().([]string)
+	if len(list) == 1 {
+		return quote(list[0])
+	}
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// number writes a float so that YAML 1.1 and 1.2 readers both take it for one (1e-05 has no dot; YAML 1.1 reads a string).
+func number(x float64) string {
+	s := strconv.FormatFloat(x, 'g', -1, 64)
+	if mantissa, exponent, ok := strings.Cut(s, "e"); ok && !strings.Contains(mantissa, ".") {
+		s = mantissa + ".0e" + exponent
+	}
+	return s
+}
+
+// quote leaves plain words alone and writes everything else as JSON, which YAML reads.
+func quote(s string) string {
+	plain := s != ""
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("/._-", r) || r >= '0' && r <= '9') {
+			plain = false
+		}
+	}
+	switch strings.ToLower(s) {
+	case "true", "false", "yes", "no", "on", "off", "null", "y", "n", "-", ".":
+		plain = false
+	}
+	if _, err := strconv.ParseFloat(s, 64); err == nil || strings.HasPrefix(s, "-") {
+		plain = false
+	}
+	if plain {
+		return s
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("config: quote: %v", err)) // a string always marshals
+	}
+	return string(b)
+}
+
+func flowSources(list []Source) string {
+	items := make([]string, len(list))
+	for i, s := range list {
+		items[i] = fmt.Sprintf("{path: %s, format: %s, weight: %s, repeat: %d}", quote(s.Path), s.Format, number(s.Weight), s.Repeat)
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
