@@ -1,0 +1,39 @@
+// Package obs is what a person or a program sees of a run: zap's log (console lines and log.jsonl), metrics.jsonl and
+// the progress of long work. Libraries never log; they return values and call events, which end here.
+package obs
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// NewLogger writes short console lines to console and, where path is not empty, every record as a JSON line appended to
+// that file. The returned function flushes and closes the file.
+func NewLogger(console io.Writer, path string, debug bool) (*zap.Logger, func() error, error) {
+	level := zapcore.InfoLevel
+	if debug {
+		level = zapcore.DebugLevel
+	}
+	ec := zap.NewDevelopmentEncoderConfig()
+	ec.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05")
+	ec.EncodeLevel = zapcore.LowercaseLevelEncoder
+	ec.CallerKey, ec.StacktraceKey = "", ""
+	cores := []zapcore.Core{zapcore.NewCore(zapcore.NewConsoleEncoder(ec), zapcore.Lock(zapcore.AddSync(console)), level)}
+	closeFile := func() error { return nil }
+	if path != "" {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open log: %w", err)
+		}
+		jc := zap.NewProductionEncoderConfig()
+		jc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+		jc.StacktraceKey = ""
+		cores = append(cores, zapcore.NewCore(zapcore.NewJSONEncoder(jc), zapcore.Lock(f), zapcore.DebugLevel))
+		closeFile = f.Close
+	}
+	return zap.New(zapcore.NewTee(cores...)), closeFile, nil
+}

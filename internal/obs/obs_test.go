@@ -1,0 +1,103 @@
+package obs
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+type record struct {
+	Step int `json:"step"`
+	Loss float64
+}
+
+// A resumed run goes on behind the steps its checkpoint knows: lines after it, and a torn one, are gone.
+func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	m, err := OpenMetrics(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s := 1; s <= 5; s++ {
+		if err := m.Write(record{Step: s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(`{"step":6,"Lo`); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, done := range []int{5, 3, 0} {
+		m, err := OpenMetrics(path, done)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Write(record{Step: done + 1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+		if len(lines) != done+1 {
+			t.Fatalf("after step %d: %d lines\n%s", done, len(lines), b)
+		}
+		for i, l := range lines {
+			var r record
+			if err := json.Unmarshal([]byte(l), &r); err != nil || r.Step != i+1 {
+				t.Errorf("line %d: %q: %v", i, l, err)
+			}
+		}
+	}
+}
+
+func TestLoggerWritesBoth(t *testing.T) {
+	var console bytes.Buffer
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	log, done, err := NewLogger(&console, path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("loaded the model")
+	log.Debug("detail")
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := console.String(); !strings.Contains(s, "loaded the model") || strings.Contains(s, "detail") {
+		t.Errorf("console: %q", s)
+	}
+	if n := bytes.Count(b, []byte("\n")); n != 2 || !json.Valid(b[:bytes.IndexByte(b, '\n')]) {
+		t.Errorf("log.jsonl: %d lines\n%s", n, b)
+	}
+}
+
+func TestPlainProgressLines(t *testing.T) {
+	var w bytes.Buffer
+	p := NewProgress(&w, "step", 0, 3)
+	p.every = 0
+	p.Step(1, "loss 2.5")
+	p.Step(3, "loss 1.5")
+	if got := w.String(); !strings.HasPrefix(got, "step 1/3  loss 2.5  left ") || !strings.HasSuffix(got, "step 3/3  loss 1.5\n") {
+		t.Errorf("%q", got)
+	}
+}
