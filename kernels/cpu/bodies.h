@@ -1,0 +1,1 @@
+// Every kernel body, for the translation units that compile them all again.

@@ -1,0 +1,30 @@
+package cpu
+
+import (
+	"errors"
+
+	"attune/kernels"
+)
+
+// entry is a tuned kernel: run after Engine.Run has checked every operand by itself (View.check), and the scratch it
+// needs (nil: none). run checks how the operands fit together before it writes anything.
+type entry struct {
+	run     func(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error
+	scratch func(e *Engine, k kernels.Kernel, in, out []View) int64
+}
+
+// errDecline is returned by an entry that has nothing for these dtypes; the reference then runs.
+var errDecline = errors.New("no tuned kernel for these dtypes")
+
+// table gives the kernels of an instruction set by kernels.Kernel.Name.
+func table(isa string) map[string]entry {
+	if isa == "go" {
+		return goTable()
+	}
+	return cTable()
+}
+
+// goTable is what replaces the reference where there is no C: the matrix products, by gonum.
+func goTable() map[string]entry {
+	return map[string]entry{}
+}

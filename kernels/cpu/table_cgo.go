@@ -1,0 +1,16 @@
+//go:build cgo
+
+package cpu
+
+// cTable lists the kernels with C bodies, one line an operation. A body is called like this, from a file that is built
+// with cgo only:
+//
+//	// #include "isa.h"
+//	// ATTUNE_CALL(rmsnorm)
+//	import "C"
+//
+//	a := C.struct_rmsnorm_args{x: in[0].ptr(), dtype: C.int(in[0].Dtype), ...}
+//	e.chunks(in[0].rows(), 16, func(worker, lo, hi int) { C.call_rmsnorm(e.tuned, a, C.int64_t(lo), C.int64_t(hi)) })
+func cTable() map[string]entry {
+	return map[string]entry{}
+}
