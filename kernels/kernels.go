@@ -68,7 +68,32 @@ type Tensor[T Float] struct {
 type Kernel interface {
 	// Name is the key of every backend's table and the base name of the operation's files.
 	Name() string
-	// Float32 and Float64 are the reference.
+	// Tol is how far other implementations may stand from the reference.
+	Tol() Tol
+	// Float32 and Float64 are the reference: plain loops whose sums are taken in float64, rounded once at the end.
+	// They check nothing: shapes are engine/op's to check, ids the caller's.
 	Float32(in, out []*Tensor[float32])
 	Float64(in, out []*Tensor[float64])
+}
+
+// Tol bounds the distance of a backend's result from the float64 reference fed the same stored inputs, for each
+// storage dtype of the activations: |got-want| <= tol * (|want| + rms(want)), where rms is the root mean square of the
+// whole output, because a sum that cancels is off by the size of its terms and not by its own. Outputs always stored in
+// float32 are held to the same figure, as their inputs' products may be taken in the storage dtype.
+type Tol struct{ Float32, BFloat16 float64 }
+
+// Of is the tolerance for activations stored as d.
+func (t Tol) Of(d Dtype) float64 {
+	if d == BFloat16 {
+		return t.BFloat16
+	}
+	return t.Float32
+}
+
+// wanted is output i, nil if nobody reads it.
+func wanted[T Float](out []*Tensor[T], i int) []T {
+	if i >= len(out) || out[i] == nil {
+		return nil
+	}
+	return out[i].F
 }
