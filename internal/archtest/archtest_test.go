@@ -1,0 +1,154 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// rule forbids packages that match from to reach (directly, or with deep through others) packages that match to.
+type rule struct {
+	from, to string // regular expressions over import paths
+	deep     bool
+	except   string // packages to which the rule does not apply
+	why      string
+}
+
+var rules = []rule{
+	{from: `^attune/(data|kernels|engine|internal)`, to: `^attune/cmd`, deep: true, why: "a recipe is a program and cannot be imported"},
+	{from: `^attune/data`, to: `^attune/(engine|kernels)|^gorgonia\.org`, deep: true, why: "text becomes batches without knowing what computes them"},
+	{from: `^attune/kernels`, to: `^attune/(engine|data)|^gorgonia\.org`, deep: true, why: "a kernel is arithmetic; graphs are built from kernels, not the other way round"},
+	{from: `^attune/engine/(nn|model|peft)`, to: `^attune/engine/exec`, deep: true, why: "models and executor meet at the graph only"},
+	{from: `^attune/engine/exec`, to: `^attune/engine/(nn|model|peft)`, deep: true, why: "models and executor meet at the graph only"},
+	{from: `^attune/engine/op`, to: `^attune/engine/(nn|model|peft|exec|optim|session|train|eval|generate|checkpoint)`, deep: true, why: "operations are below everything that uses them"},
+	{from: `^attune/engine/(optim|checkpoint)`, to: `^attune/engine/(train|eval|generate|session)`, deep: true, why: "imports run one way"},
+	{from: `^attune/engine/(session|eval|generate)`, to: `^attune/engine/train`, deep: true, why: "judging and generating work without training"},
+	{from: `^attune/internal/`, to: `^attune/(data|engine)`, deep: true, except: `^attune/internal/(archtest|laws)`, why: "internal packages are codecs and tools at the bottom"},
+	{from: `^attune/`, to: `^github\.com/spf13/viper`, except: `^attune/internal/config`, why: "configuration has one door"},
+	{from: `^attune/`, to: `^github\.com/spf13/cobra`, except: `^attune/cmd/`, why: "only programs have command lines"},
+	{from: `^attune/`, to: `^go\.uber\.org/zap`, except: `^attune/(internal/obs|cmd/)`, why: "libraries return values and events; they do not log"},
+	{from: `^attune/engine`, to: `^attune/internal/(config|obs)`, deep: true, why: "engine packages take their own options and report events"},
+	{from: `^attune/`, to: `^math/rand`, why: "its streams change between Go versions; runs must be repeatable"},
+}
+
+type pkg struct {
+	ImportPath, Dir, Doc, Name string
+	Imports, Deps              []string
+	GoFiles, CgoFiles          []string
+}
+
+func load(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,Name,Imports,Deps,GoFiles,CgoFiles", "attune/...")
+	out, err := cmd.Output()
+	if err != nil {
+		var ee *exec.ExitError
+		if errors.As(err, &ee) {
+			t.Fatalf("go list: %v\n%s", err, ee.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var ps []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return ps
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		ps = append(ps, p)
+	}
+}
+
+func TestImports(t *testing.T) {
+	ps := load(t)
+	if len(ps) < 10 {
+		t.Fatalf("only %d packages found", len(ps))
+	}
+	for _, r := range rules {
+		from, to := regexp.MustCompile(r.from), regexp.MustCompile(r.to)
+		for _, p := range ps {
+			if !from.MatchString(p.ImportPath) || r.except != "" && regexp.MustCompile(r.except).MatchString(p.ImportPath) {
+				continue
+			}
+			seen := p.Imports
+			if r.deep {
+				seen = p.Deps
+			}
+			for _, d := range seen {
+				if to.MatchString(d) && d != p.ImportPath {
+					t.Errorf("%s must not reach %s: %s", p.ImportPath, d, r.why)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageIsDocumented(t *testing.T) {
+	for _, p := range load(t) {
+		if p.Doc == "" && len(p.GoFiles)+len(p.CgoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// gorgonia reads memory layouts of the Go runtime and panics at start with an older guard module.
+func TestGorgoniasGuardIsPinned(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), "go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6") {
+		t.Error("go.mod must keep go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6, or gorgonia panics at start")
+	}
+}
+
+var (
+	mapEntry = regexp.MustCompile("(?m)^    ([a-z][a-z0-9/_.-]*/)\\s")
+	longFile = 500
+)
+
+// The README's map names folders that exist.
+func TestTheMapIsTrue(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := mapEntry.FindAllStringSubmatch(string(b), -1)
+	if len(entries) < 8 {
+		t.Fatalf("the README's map has only %d folders", len(entries))
+	}
+	for _, e := range entries {
+		if st, err := os.Stat(filepath.Join("..", "..", e[1])); err != nil || !st.IsDir() {
+			t.Errorf("README names %s, which is not there", e[1])
+		}
+	}
+}
+
+// A file does one thing; one that grows past this is two.
+func TestNoFileIsHuge(t *testing.T) {
+	for _, p := range load(t) {
+		files, err := os.ReadDir(p.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			switch filepath.Ext(f.Name()) {
+			case ".go", ".c", ".h", ".cu":
+				b, err := os.ReadFile(filepath.Join(p.Dir, f.Name()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := strings.Count(string(b), "\n"); n > longFile {
+					t.Errorf("%s/%s has %d lines; split it", p.ImportPath, f.Name(), n)
+				}
+			}
+		}
+	}
+}
