@@ -1,0 +1,142 @@
+package safetensors
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Names of a model's weights in a Hugging Face directory.
+const (
+	SingleName = "model.safetensors"
+	IndexName  = "model.safetensors.index.json"
+)
+
+// Set is the tensors of one or several files under one roof.
+type Set struct {
+	files   []*File
+	tensors []Info
+	where   map[string]*File
+}
+
+// OpenDir opens the weights of a model directory: model.safetensors, or every shard that
+// model.safetensors.index.json names. A shard outside the directory, a tensor the index promises and the shard lacks,
+// and one that two shards hold are errors.
+func OpenDir(dir string) (*Set, error) {
+	index := filepath.Join(dir, IndexName)
+	b, err := os.ReadFile(index)
+	if errors.Is(err, os.ErrNotExist) {
+		f, err := Open(filepath.Join(dir, SingleName))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("open weights: %s has neither %s nor %s: %w", dir, SingleName, IndexName, os.ErrNotExist)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := &Set{where: map[string]*File{}}
+		return s, s.add(f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open weights: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, SingleName)); err == nil {
+		return nil, fmt.Errorf("open weights: %s has both %s and %s; remove the one that is not meant", dir, SingleName, IndexName)
+	}
+	var idx struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(b, &idx); err != nil {
+		return nil, fmt.Errorf("read %s: %w: %w", index, ErrInvalid, err)
+	}
+	if len(idx.WeightMap) == 0 {
+		return nil, fmt.Errorf("read %s: %w: weight_map is missing or empty", index, ErrInvalid)
+	}
+	s, err := openShards(dir, idx.WeightMap)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", index, err)
+	}
+	return s, nil
+}
+
+func openShards(dir string, weightMap map[string]string) (_ *Set, err error) {
+	s := &Set{where: map[string]*File{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	for _, shard := range slices.Compact(slices.Sorted(maps.Values(weightMap))) {
+		if !filepath.IsLocal(shard) {
+			return nil, fmt.Errorf("%w: shard %q lies outside the directory", ErrInvalid, shard)
+		}
+		f, err := Open(filepath.Join(dir, shard))
+		if err != nil {
+			return nil, err
+		}
+		if err := s.add(f); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(weightMap)) {
+		f := s.where[name]
+		if want := filepath.Join(dir, weightMap[name]); f == nil || f.path != want {
+			return nil, fmt.Errorf("%w: %s does not hold tensor %q, which the index says it does", ErrInvalid, want, name)
+		}
+	}
+	return s, nil
+}
+
+func (s *Set) add(f *File) error {
+	s.files = append(s.files, f)
+	for _, t := range f.tensors {
+		if o := s.where[t.Name]; o != nil {
+			return fmt.Errorf("%w: tensor %q is in %s and in %s", ErrInvalid, t.Name, o.path, f.path)
+		}
+		s.where[t.Name] = f
+		s.tensors = append(s.tensors, t)
+	}
+	return nil
+}
+
+// Tensors lists the tensors of all files, file by file in the order of their bytes.
+func (s *Set) Tensors() []Info { return slices.Clone(s.tensors) }
+
+// Info is the tensor called name.
+func (s *Set) Info(name string) (Info, bool) {
+	f := s.where[name]
+	if f == nil {
+		return Info{}, false
+	}
+	return f.Info(name)
+}
+
+// Data is the tensor's bytes, a view valid until Close; nil if there is no such tensor.
+func (s *Set) Data(name string) []byte {
+	f := s.where[name]
+	if f == nil {
+		return nil
+	}
+	return f.Data(name)
+}
+
+// Paths are the files, in order.
+func (s *Set) Paths() []string {
+	var ps []string
+	for _, f := range s.files {
+		ps = append(ps, f.path)
+	}
+	return ps
+}
+
+// Close unmaps all files.
+func (s *Set) Close() error {
+	var err error
+	for _, f := range s.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}

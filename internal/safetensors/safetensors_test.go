@@ -1,0 +1,217 @@
+package safetensors
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// file writes a file with the given header (its length field right) and data bytes.
+func file(t testing.TB, header string, data int) string {
+	t.Helper()
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	b = append(append(b, header...), make([]byte, data)...)
+	p := filepath.Join(t.TempDir(), "x.safetensors")
+	if err := os.WriteFile(p, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestHostileFiles(t *testing.T) {
+	one := `"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}`
+	for _, c := range []struct {
+		name, header string
+		data         int
+		want         string
+	}{
+		{"not JSON", `hello`, 0, "not a JSON object"},
+		{"array", `[]`, 0, "not a JSON object"},
+		{"cut JSON", `{"a":`, 0, `"a"`},
+		{"text behind", `{` + one + `} x`, 8, ""},
+		{"second object", `{` + one + `}{}`, 8, "text after"},
+		{"twice", `{` + one + `,` + one + `}`, 8, `"a" is there twice`},
+		{"unknown dtype", `{"a":{"dtype":"F12","shape":[2],"data_offsets":[0,8]}}`, 8, `"F12"`},
+		{"size", `{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8, "takes 12"},
+		{"overflow", `{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`, 0, "impossible"},
+		{"negative shape", `{"a":{"dtype":"F32","shape":[-1,-2],"data_offsets":[0,8]}}`, 8, "impossible"},
+		{"null shape", `{"a":{"dtype":"F32","shape":null,"data_offsets":[0,4]}}`, 4, "null"},
+		{"negative offset", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}`, 8, "data_offsets"},
+		{"backwards", `{"a":{"dtype":"F32","shape":[0],"data_offsets":[8,0]}}`, 8, "data_offsets"},
+		{"beyond the end", `{` + one + `}`, 7, "cut short"},
+		{"far beyond", `{"a":{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}}`, 7, "cut short"},
+		{"too long", `{` + one + `}`, 9, "1 unused bytes after"},
+		{"gap", `{` + one + `,"b":{"dtype":"U8","shape":[1],"data_offsets":[9,10]}}`, 10, "1 unused bytes before"},
+		{"overlap", `{` + one + `,"b":{"dtype":"U8","shape":[2],"data_offsets":[7,9]}}`, 9, "overlaps"},
+		{"field missing", `{"a":{"dtype":"F32","shape":[2]}}`, 8, "data_offsets is missing"},
+		{"field unknown", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}`, 8, `"x"`},
+		{"metadata", `{"__metadata__":{"a":1},` + one + `}`, 8, "__metadata__"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, err := Open(file(t, c.header, c.data))
+			if err == nil {
+				f.Close()
+				t.Fatal("accepted")
+			}
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v; want ErrInvalid with %q", err, c.want)
+			}
+		})
+	}
+	for name, b := range map[string][]byte{
+		"empty":       {},
+		"short":       {1, 0, 0},
+		"long header": binary.LittleEndian.AppendUint64(nil, 1<<40),
+		"no header":   binary.LittleEndian.AppendUint64(nil, 50),
+	} {
+		p := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(p, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(p); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: got %v; want ErrInvalid", name, err)
+		}
+	}
+}
+
+func TestWriteRead(t *testing.T) {
+	ts := []Tensor{
+		{Name: "b", Dtype: "BF16", Shape: []int{3}, Data: []byte{1, 2, 3, 4, 5, 6}},
+		{Name: "z", Dtype: "F32", Shape: nil, Data: []byte{7, 8, 9, 10}},
+		{Name: `a"<&`, Dtype: "F32", Shape: []int{2, 1}, Data: []byte{11, 12, 13, 14, 15, 16, 17, 18}},
+		{Name: "none", Dtype: "F32", Shape: []int{0, 4}},
+	}
+	meta := map[string]string{"format": "pt", "note": "é\n"}
+	p, q := filepath.Join(t.TempDir(), "p"), filepath.Join(t.TempDir(), "q")
+	if err := Write(p, ts, meta); err != nil {
+		t.Fatal(err)
+	}
+	rev := slices.Clone(ts)
+	slices.Reverse(rev)
+	if err := Write(q, rev, meta); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := os.ReadFile(p)
+	b, _ := os.ReadFile(q)
+	if !bytes.Equal(a, b) {
+		t.Error("the order of the tensors changes the file")
+	}
+	f, err := Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Metadata()["note"] != "é\n" || len(f.Metadata()) != 2 {
+		t.Errorf("metadata %v", f.Metadata())
+	}
+	for _, want := range ts {
+		got, ok := f.Info(want.Name)
+		if !ok || got.Dtype != want.Dtype || !slices.Equal(got.Shape, want.Shape) || !bytes.Equal(f.Data(want.Name), want.Data) {
+			t.Errorf("%s: got %+v % x", want.Name, got, f.Data(want.Name))
+		}
+		if got.Offset%sizes[got.Dtype] != 0 {
+			t.Errorf("%s: not aligned, at byte %d", want.Name, got.Offset)
+		}
+	}
+	if f.Data("other") != nil {
+		t.Error("a tensor that is not there has data")
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	p := filepath.Join(t.TempDir(), "x")
+	for name, ts := range map[string][]Tensor{
+		"size":  {{Name: "a", Dtype: "F32", Shape: []int{2}, Data: []byte{1}}},
+		"dtype": {{Name: "a", Dtype: "float", Data: []byte{1}}},
+		"twice": {{Name: "a", Dtype: "U8", Shape: []int{1}, Data: []byte{1}}, {Name: "a", Dtype: "U8", Shape: []int{1}, Data: []byte{1}}},
+		"UTF-8": {{Name: "\xff", Dtype: "U8", Shape: []int{1}, Data: []byte{1}}},
+	} {
+		if err := Write(p, ts, nil); err == nil {
+			t.Errorf("%s: written", name)
+		}
+	}
+	if _, err := os.Stat(p); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a refused write left a file")
+	}
+}
+
+func TestShards(t *testing.T) {
+	shard := func(dir, name, tensor string) {
+		if err := Write(filepath.Join(dir, name), []Tensor{{Name: tensor, Dtype: "U8", Shape: []int{1}, Data: []byte{tensor[0]}}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := func(dir, s string) {
+		if err := os.WriteFile(filepath.Join(dir, IndexName), []byte(`{"metadata":{},"weight_map":`+s+`}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ name, index, want string }{
+		{"good", `{"a":"1.safetensors","b":"2.safetensors"}`, ""},
+		{"outside", `{"a":"../1.safetensors"}`, "outside"},
+		{"absolute", `{"a":"/etc/1.safetensors"}`, "outside"},
+		{"promised", `{"a":"1.safetensors","c":"2.safetensors"}`, `"c"`},
+		{"elsewhere", `{"a":"2.safetensors","b":"1.safetensors"}`, `does not hold tensor "a"`},
+		{"shard missing", `{"a":"3.safetensors"}`, "3.safetensors"},
+		{"twice", `{"a":"1.safetensors","b":"2.safetensors","c":"4.safetensors"}`, `"a" is in`},
+		{"empty", `{}`, "empty"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			shard(dir, "1.safetensors", "a")
+			shard(dir, "2.safetensors", "b")
+			shard(dir, "4.safetensors", "a")
+			index(dir, c.index)
+			s, err := OpenDir(dir)
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("got %v; want %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if string(s.Data("a")) != "a" || string(s.Data("b")) != "b" || len(s.Tensors()) != 2 {
+				t.Errorf("got %v", s.Tensors())
+			}
+		})
+	}
+	if _, err := OpenDir(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("empty directory: %v", err)
+	}
+}
+
+// FuzzOpen: whatever the bytes, Open fails cleanly or gives tensors that lie within the file.
+func FuzzOpen(f *testing.F) {
+	for _, h := range []string{`{}`, `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, `{"__metadata__":{"x":"y"}}`} {
+		f.Add(append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...), make([]byte, 8)...))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(p, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(p)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		var sum int64
+		for _, x := range s.Tensors() {
+			if int64(len(s.Data(x.Name))) != x.Bytes {
+				t.Fatalf("%+v has %d bytes", x, len(s.Data(x.Name)))
+			}
+			sum += x.Bytes
+		}
+		if n := binary.LittleEndian.Uint64(b); sum+8+int64(n) != int64(len(b)) {
+			t.Fatalf("tensors of %d bytes behind a header of %d in a file of %d", sum, n, len(b))
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package safetensors
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/google/renameio/v2"
+)
+
+// Tensor is one tensor to be written.
+type Tensor struct {
+	Name  string
+	Dtype string // F32, F16, BF16, ...
+	Shape []int
+	Data  []byte // little-endian
+}
+
+// Write writes a file, whole or not at all: it is made beside path, synced and renamed. The same tensors and metadata
+// give the same bytes in whatever order they come: widest dtype first, then by name, as the format's own library does,
+// so that every tensor is aligned.
+func Write(path string, tensors []Tensor, metadata map[string]string) error {
+	header, sorted, err := encodeHeader(tensors, metadata)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer f.Cleanup()
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := writeAll(w, header, sorted); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeAll(w *bufio.Writer, header []byte, tensors []Tensor) error {
+	if err := binary.Write(w, binary.LittleEndian, uint64(len(header))); err != nil {
+		return err
+	}
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	for _, t := range tensors {
+		if _, err := io.Copy(w, bytes.NewReader(t.Data)); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// encodeHeader checks the tensors, puts them into their order and writes the JSON header, padded to eight bytes.
+func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor, error) {
+	sorted := slices.Clone(tensors)
+	slices.SortStableFunc(sorted, func(a, b Tensor) int {
+		return cmp.Or(cmp.Compare(sizes[b.Dtype], sizes[a.Dtype]), cmp.Compare(a.Name, b.Name))
+	})
+	var buf bytes.Buffer
+	quote := func(s string) { // encoding/json's strings, without its HTML escapes
+		e := json.NewEncoder(&buf)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(s) // a string always encodes
+		buf.Truncate(buf.Len() - 1)
+	}
+	sep := byte('{')
+	if len(metadata) > 0 {
+		buf.WriteString(`{"__metadata__":`)
+		for _, k := range slices.Sorted(maps.Keys(metadata)) {
+			buf.WriteByte(sep)
+			quote(k)
+			buf.WriteByte(':')
+			quote(metadata[k])
+			sep = ','
+		}
+		buf.WriteByte('}')
+		sep = ','
+	}
+	seen, at := map[string]bool{}, int64(0)
+	for _, t := range sorted {
+		want, ok := sizes[t.Dtype]
+		if !ok {
+			return nil, nil, fmt.Errorf("tensor %q: unknown dtype %q", t.Name, t.Dtype)
+		}
+		for _, n := range t.Shape {
+			if n < 0 || n != 0 && want > math.MaxInt64/int64(n) {
+				return nil, nil, fmt.Errorf("tensor %q: shape %v is impossible", t.Name, t.Shape)
+			}
+			want *= int64(n)
+		}
+		if want != int64(len(t.Data)) {
+			return nil, nil, fmt.Errorf("tensor %q: %d bytes; shape %v of %s takes %d", t.Name, len(t.Data), t.Shape, t.Dtype, want)
+		}
+		if !utf8.ValidString(t.Name) {
+			return nil, nil, fmt.Errorf("tensor %q: the name is not UTF-8", t.Name)
+		}
+		if seen[t.Name] || t.Name == "__metadata__" {
+			return nil, nil, fmt.Errorf("tensor %q: the name is taken", t.Name)
+		}
+		seen[t.Name] = true
+		buf.WriteByte(sep)
+		sep = ','
+		quote(t.Name)
+		shape, _ := json.Marshal(append([]int{}, t.Shape...)) // numbers always encode; [] rather than null
+		fmt.Fprintf(&buf, `:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, t.Dtype, shape, at, at+want)
+		at += want
+	}
+	if sep == '{' {
+		buf.WriteByte('{')
+	}
+	buf.WriteByte('}')
+	for buf.Len()%8 != 0 {
+		buf.WriteByte(' ')
+	}
+	if buf.Len() > maxHeader {
+		return nil, nil, fmt.Errorf("the header would take %d bytes; at most %d are allowed", buf.Len(), maxHeader)
+	}
+	return buf.Bytes(), sorted, nil
+}
