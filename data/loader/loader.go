@@ -1,0 +1,230 @@
+// Package loader says which examples each optimizer step learns from, and hands them over packed and ahead of time.
+// The order is a function of the examples, the options and the step's number alone: to resume, ask for the next number.
+//
+// An epoch takes round(Repeat · Weight · n) examples of a source with n, at least one. They are the next ones of an
+// endless walk through the source, which goes on where the epoch before left off: no example comes again before every
+// other has been seen. With Shuffle each walk through a source is a fresh permutation and the epoch's examples are then
+// mixed; without, files follow one another, rows in their order.
+package loader
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"attune/data"
+)
+
+// Source is one set of examples and how much of it an epoch takes.
+type Source struct {
+	Name   string // for complaints
+	Set    *Set
+	Weight float64 // share of the examples in an epoch: 1 = all, 0.5 = half, 2 = each twice
+	Repeat int     // times the source is read in an epoch
+}
+
+// Options is the order and the length of a run.
+type Options struct {
+	ExamplesPerStep int
+	Shuffle         bool
+	Seed            uint64
+	Epochs          float64 // may be a fraction; rounded up to a whole step
+	Steps           int     // > 0 overrides Epochs
+}
+
+// Loader is safe for use by several goroutines at once.
+type Loader struct {
+	sources []Source
+	opts    Options
+	counts  []int // examples of each source in an epoch
+	first   []int // number of the first example of each source among all
+	total   int   // examples in all sources
+	epoch   int   // examples in an epoch
+	perStep int
+	steps   int
+
+	mu     sync.Mutex
+	orders [2]order // of the epochs last asked for
+}
+
+// order is one epoch: for each visit the Ordinal its example gets.
+type order struct {
+	epoch  int
+	visits []uint64
+}
+
+// New is a Loader over one source, all of it once an epoch.
+func New(examples []data.Example, o Options) (*Loader, error) {
+	return NewSources([]Source{{Name: "examples", Set: SetOf(examples), Weight: 1, Repeat: 1}}, o)
+}
+
+// NewSources is a Loader over several sources. All that is wrong with them and the options is in the error.
+func NewSources(sources []Source, o Options) (*Loader, error) {
+	if err := check(sources, o); err != nil {
+		return nil, err
+	}
+	l := &Loader{sources: sources, opts: o, perStep: o.ExamplesPerStep}
+	for _, s := range sources {
+		n := s.Set.Len()
+		count := max(1, int(math.Round(float64(s.Repeat)*s.Weight*float64(n))))
+		l.counts = append(l.counts, count)
+		l.first = append(l.first, l.total)
+		l.total += n
+		l.epoch += count
+	}
+	l.steps = o.Steps
+	if o.Steps == 0 {
+		// A little less than the product, so that 3 · 0.1 epochs of 10 steps are 3 steps.
+		l.steps = max(1, int(math.Ceil(o.Epochs*float64(l.StepsPerEpoch())-1e-9)))
+	}
+	l.orders[0].epoch, l.orders[1].epoch = -1, -1
+	return l, nil
+}
+
+func check(sources []Source, o Options) error {
+	var errs []error
+	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(sources) == 0 {
+		complain("order examples: no source; name a file under data.train")
+	}
+	for _, s := range sources {
+		if s.Set == nil || s.Set.Len() == 0 {
+			complain("order examples: %s has none; add rows or remove the source", s.Name)
+		}
+		if !(s.Weight > 0) || s.Weight > maxShare {
+			complain("order examples: weight %v of %s; give a number above 0 and up to %v", s.Weight, s.Name, maxShare)
+		}
+		if s.Repeat < 1 || s.Repeat > maxShare {
+			complain("order examples: repeat %d of %s; give a whole number from 1 to %v", s.Repeat, s.Name, maxShare)
+		}
+	}
+	if o.ExamplesPerStep < 1 {
+		complain("order examples: examples_per_step is %d; give a whole number from 1", o.ExamplesPerStep)
+	}
+	if o.Steps < 0 {
+		complain("order examples: steps is %d; give a whole number from 1, or epochs", o.Steps)
+	}
+	if o.Steps == 0 && (!(o.Epochs > 0) || o.Epochs > maxEpochs) {
+		complain("order examples: epochs is %v; give a number above 0 and up to %v, or steps", o.Epochs, maxEpochs)
+	}
+	return errors.Join(errs...)
+}
+
+// Bounds that keep the numbers of visits and steps inside an int.
+const (
+	maxShare  = 10_000
+	maxEpochs = 1_000_000
+)
+
+// Steps is the number of optimizer steps of the run.
+func (l *Loader) Steps() int { return l.steps }
+
+// StepsPerEpoch is the number of steps in one epoch, the last of which may be smaller than the others.
+func (l *Loader) StepsPerEpoch() int { return (l.epoch + l.perStep - 1) / l.perStep }
+
+// ExamplesPerEpoch is the number of examples an epoch takes, repeats counted.
+func (l *Loader) ExamplesPerEpoch() int { return l.epoch }
+
+// Step gives the examples of step i, from 0, and the epoch it lies in, from 0. Any step may be asked for at any time.
+// Ordinal is new: it numbers the examples over all sources, and the copies of one in an epoch apart. IDs are shared
+// and must not be written to.
+func (l *Loader) Step(i int) (examples []data.Example, epoch int) {
+	per := l.StepsPerEpoch()
+	epoch = i / per
+	from := i % per * l.perStep
+	visits := l.visits(epoch)
+	visits = visits[from:min(from+l.perStep, len(visits))]
+	examples = make([]data.Example, len(visits))
+	for k, ordinal := range visits {
+		examples[k] = l.example(ordinal)
+	}
+	return examples, epoch
+}
+
+// example finds the example of an Ordinal: number among all + copy · total.
+func (l *Loader) example(ordinal uint64) data.Example {
+	number := int(ordinal % uint64(l.total))
+	s := len(l.first) - 1
+	for l.first[s] > number {
+		s--
+	}
+	e := l.sources[s].Set.Example(number - l.first[s])
+	e.Ordinal = int(ordinal)
+	return e
+}
+
+// visits gives the order of an epoch. Two are kept, since the one who trains and the one who reads ahead may be in
+// neighbouring epochs.
+func (l *Loader) visits(epoch int) []uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slot := &l.orders[epoch%2]
+	if slot.epoch != epoch {
+		*slot = order{epoch, l.arrange(epoch)}
+	}
+	return slot.visits
+}
+
+// Streams of random numbers, kept apart by their first word.
+const (
+	walkStream  = 1 // (walk, seed, source, walk number): the permutation of one walk through a source
+	epochStream = 2 // (epoch, seed, epoch number): the mixing of an epoch
+)
+
+func (l *Loader) arrange(epoch int) []uint64 {
+	visits := make([]uint64, 0, l.epoch)
+	for s, source := range l.sources {
+		n := source.Set.Len()
+		from := epoch * l.counts[s]
+		firstWalk := from / n
+		var walk []uint64
+		for at := from; at < from+l.counts[s]; at++ {
+			if number := at / n; walk == nil || at%n == 0 {
+				walk = l.walk(s, number)
+			}
+			copyOf := uint64(at/n - firstWalk)
+			visits = append(visits, uint64(l.first[s])+walk[at%n]+copyOf*uint64(l.total))
+		}
+	}
+	if l.opts.Shuffle {
+		newRandom(epochStream, l.opts.Seed, uint64(epoch)).shuffle(visits)
+	}
+	return visits
+}
+
+// walk is the order of one walk through a source.
+func (l *Loader) walk(source, number int) []uint64 {
+	walk := make([]uint64, l.sources[source].Set.Len())
+	for i := range walk {
+		walk[i] = uint64(i)
+	}
+	if l.opts.Shuffle {
+		newRandom(walkStream, l.opts.Seed, uint64(source), uint64(number)).shuffle(walk)
+	}
+	return walk
+}
+
+// Fingerprint is a SHA-256 over the ids and weights of all examples, the sources' shares and what decides the order:
+// two runs with the same one learn from the same tokens in the same steps. The number of steps is not part of it, so
+// that a run may be made longer.
+func (l *Loader) Fingerprint() [sha256.Size]byte {
+	h := sha256.New()
+	h.Write([]byte("attune order 1\n"))
+	put := func(v uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, v)) }
+	put(uint64(l.perStep))
+	put(l.opts.Seed)
+	if l.opts.Shuffle {
+		put(1)
+	} else {
+		put(0)
+	}
+	put(uint64(len(l.sources)))
+	for s, source := range l.sources {
+		put(uint64(l.counts[s]))
+		source.Set.digest(h)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}

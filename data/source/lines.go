@@ -1,0 +1,65 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"attune/data"
+)
+
+// lines splits JSON Lines. Blank lines are no rows.
+type lines struct {
+	name string
+	in   *bufio.Reader
+	line int // of the row given last
+	buf  []byte
+}
+
+func (l *lines) next() ([]byte, int, error) {
+	for {
+		raw, tooLong, err := l.readLine()
+		if err != nil {
+			return nil, 0, err
+		}
+		l.line++
+		if tooLong {
+			return nil, 0, tooLarge(l.name, l.line)
+		}
+		if raw = bytes.TrimRight(raw, jsonSpace); len(raw) > 0 {
+			return raw, l.line, nil // blanks before the row stay, so that columns are right
+		}
+	}
+}
+
+// readLine gives the next line; io.EOF if there is none. Of a line over MaxRow only the length is found out.
+func (l *lines) readLine() (raw []byte, tooLong bool, err error) {
+	l.buf = l.buf[:0]
+	read := false
+	for {
+		part, err := l.in.ReadSlice('\n')
+		read = read || len(part) > 0
+		if len(l.buf)+len(part) > MaxRow {
+			tooLong = true
+			l.buf = l.buf[:0]
+		}
+		if !tooLong {
+			if err == nil && len(l.buf) == 0 {
+				return part, false, nil // the line lies whole in the reader's buffer
+			}
+			l.buf = append(l.buf, part...)
+		}
+		switch {
+		case err == nil, errors.Is(err, io.EOF) && read:
+			return l.buf, tooLong, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, false, err
+		}
+	}
+}
+
+func tooLarge(name string, line int) *RowError {
+	return &RowError{data.Position{File: name, Line: line}, fmt.Sprintf("the row takes more than %d MiB", MaxRow>>20), "split or remove the row"}
+}
