@@ -1,1 +1,11 @@
 // Every kernel body, for the translation units that compile them all again.
+#include "adamw.c"
+#include "add.c"
+#include "embed.c"
+#include "rmsnorm.c"
+#include "rmsnorm_bwd.c"
+#include "rope.c"
+#include "rows.c"
+#include "scaleby.c"
+#include "sumsq.c"
+#include "swiglu.c"

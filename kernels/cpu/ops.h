@@ -1,7 +1,104 @@
-// Arguments of the kernels other than the matrix products, one struct and one line of OP_KERNELS each.
+// Arguments of the kernels other than the matrix products, one struct and one line of OP_KERNELS each. Dtypes (F32,
+// BF16) are named d and the operand's name.
 #ifndef ATTUNE_OPS_H
 #define ATTUNE_OPS_H
 
-#define OP_KERNELS(K)
+#include <stdint.h>
+
+enum { SUMSQ_BLOCK = 1 << 16, RMSNORM_BLOCK = 32, ROPE_MAX = 1024 };
+enum { ACT_SILU, ACT_GELU_TANH, ACT_GELU };
+
+struct rows_args {
+    const void *x;        // (..., cols)
+    const int32_t *index; // (N)
+    void *y;              // (N, cols)
+    int64_t cols;
+    int dx, dy;
+};
+
+struct embed_bwd_args {
+    const int32_t *ids; // (tokens)
+    const void *dy;     // (tokens, cols)
+    float *dweight;     // (V, cols)
+    int64_t tokens, cols;
+    int ddy;
+};
+
+struct add_args {
+    const void *a, *b;
+    void *y;
+    int da, db, dy;
+};
+
+struct scaleby_args {
+    const void *x;
+    const float *s;
+    void *y;
+    int dx, dy;
+};
+
+struct sumsq_args {
+    const void *x;   // (n)
+    double *partial; // one a block
+    int64_t n;
+    int dx;
+};
+
+struct rmsnorm_args {
+    const void *x, *weight; // (rows, cols), (cols)
+    void *y;                // (rows, cols) or null
+    float *rstd;            // (rows) or null
+    int64_t cols;
+    double eps;
+    int dx, dw, dy;
+};
+
+struct rmsnorm_bwd_args {
+    const void *x, *weight; // (rows, cols), (cols)
+    const float *rstd;      // (rows)
+    const void *dy;         // (rows, cols)
+    void *out;              // dx (rows, cols) or null
+    float *partial;         // (blocks, cols) or null
+    int64_t rows, cols;
+    int dx, dw, ddy, dout;
+};
+
+struct colsum_args {
+    const float *x; // (rows, cols)
+    float *y;       // (cols)
+    int64_t rows, cols;
+};
+
+struct rope_args {
+    const void *x;            // (T, heads, 2*half)
+    const int32_t *positions; // (T)
+    void *y;
+    const double *inv_freq; // (half)
+    double scale;
+    int64_t heads, half;
+    int inverse, dx, dy;
+};
+
+struct swiglu_args {
+    const void *gate, *up;
+    void *h;
+    int act, dg, du, dh;
+};
+
+struct swiglu_bwd_args {
+    const void *gate, *up, *dh;
+    void *dgate, *dup; // either may be null
+    int act, dg, du, ddh, ddgate, ddup;
+};
+
+struct adamw_args {
+    const float *param, *grad, *m, *v;
+    float *out_param, *out_m, *out_v; // each may be null
+    float decay, grad_scale, one_minus_beta1, beta2, one_minus_beta2, sqrt_bias2, eps, step_size;
+};
+
+#define OP_KERNELS(K)                                                                                          \
+    K(rows) K(embed_bwd) K(add) K(scaleby) K(sumsq) K(rmsnorm) K(rmsnorm_bwd) K(colsum) K(rope) K(swiglu)       \
+    K(swiglu_bwd) K(adamw)
 
 #endif

@@ -1,0 +1,45 @@
+//go:build cgo
+
+package cpu
+
+/*
+#include "isa.h"
+ATTUNE_CALL(rope)
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"attune/kernels"
+)
+
+// rope is done token by token, the angles' functions once for all heads; y may be x.
+func rope(e *Engine, k kernels.Kernel, in, out []View, _ []byte) error {
+	if err := operands(in, 2, out, 1); err != nil {
+		return err
+	}
+	r, x, positions, y := k.(kernels.RoPE), in[0], in[1], out[0]
+	if len(x.Shape) != 3 || x.Shape[2] != 2*len(r.InvFreq) {
+		return fmt.Errorf("x is %v, must be (T,H,%d) for %d frequencies", x.Shape, 2*len(r.InvFreq), len(r.InvFreq))
+	}
+	if err := firstError(
+		floating("x", x, x.Shape...),
+		stored("positions", positions, kernels.Int32, x.Shape[0]),
+		floating("y", y, x.Shape...),
+	); err != nil || !y.wanted() {
+		return err
+	}
+	if len(r.InvFreq) > C.ROPE_MAX {
+		return errDecline
+	}
+	args := C.struct_rope_args{x: x.ptr(), positions: (*C.int32_t)(positions.ptr()), y: y.ptr(),
+		inv_freq: (*C.double)(unsafe.SliceData(r.InvFreq)), scale: C.double(r.Scale),
+		heads: C.int64_t(x.Shape[1]), half: C.int64_t(len(r.InvFreq)), dx: C.int(x.Dtype), dy: C.int(y.Dtype)}
+	if r.Inverse {
+		args.inverse = 1
+	}
+	e.chunks(x.Shape[0], 32, func(_, lo, hi int) { C.call_rope(e.tuned, args, C.int64_t(lo), C.int64_t(hi)) })
+	return nil
+}
