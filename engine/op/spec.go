@@ -31,9 +31,11 @@ type Spec interface {
 	Kernel() kernels.Kernel
 	// Infer gives the type of every output: [0] primary, the rest side outputs; errors name both values.
 	Infer(in []Ty) (out []Ty, err error)
-	// DiffWRT is one flag per input; frozen weights and integer inputs are false.
+	// DiffWRT is one flag per input: false where the output has no derivative (integers) or attune takes none (the
+	// weights of targets). Whether a weight is trained is not said here but by Backward's wrt. nil = none.
 	DiffWRT() []bool
-	// Grad gives one node per input (nil where DiffWRT is false); it may read Side(out, i).
+	// Grad gives one node per input (nil where DiffWRT is false); it may read Side(out, i). What nobody reads of it is
+	// never computed.
 	Grad(in G.Nodes, out, grad *G.Node) (G.Nodes, error)
 	Cost(in []Ty) Cost
 }

@@ -1,0 +1,208 @@
+package op
+
+import (
+	"fmt"
+
+	"attune/kernels"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Linear is a projection with what k says is added to it: x (T,...) with I values a token, weight (O,I), then bias (O)
+// if k.Bias, A (r,I) and B (O,r) if k.Rank > 0, keys (T) int32 if k.Dropout > 0 -> (T,O). Side output 1 is xA. See
+// kernels.Linear.
+func Linear(k kernels.Linear, inputs ...*G.Node) (*G.Node, error) {
+	return Apply(linear{k: k}, inputs...)
+}
+
+// LinearHeads is Linear with its output split into heads: (T,heads,O/heads). There is no reshape operation: attention's
+// (T,H,Dh) is made here and read by the next Linear as it is.
+func LinearHeads(k kernels.Linear, heads int, inputs ...*G.Node) (*G.Node, error) {
+	if heads <= 0 {
+		return nil, fmt.Errorf("linear: %d heads, wants 1 or more", heads)
+	}
+	return Apply(linear{k: k, heads: heads}, inputs...)
+}
+
+type linear struct {
+	k     kernels.Linear
+	heads int // 0 = the output is (T,O)
+}
+
+func (s linear) Kernel() kernels.Kernel { return s.k }
+
+// names are the inputs that k's attributes ask for.
+func (s linear) names() []string {
+	n := []string{"x", "weight"}
+	if s.k.Bias {
+		n = append(n, "bias")
+	}
+	if s.k.Rank > 0 {
+		n = append(n, "A", "B")
+	}
+	if s.k.Dropout > 0 {
+		n = append(n, "keys")
+	}
+	return n
+}
+
+func (s linear) Infer(in []Ty) ([]Ty, error) {
+	if err := checkLinear(s.k); err != nil {
+		return nil, err
+	}
+	if err := arity(in, s.names()...); err != nil {
+		return nil, err
+	}
+	x, w := in[0], in[1]
+	if err := first(float("x", x, -1), float("weight", w, 2)); err != nil {
+		return nil, err
+	}
+	tokens, i := rowsOf(x.Shape)
+	o := w.Shape[0]
+	if i != w.Shape[1] {
+		return nil, fmt.Errorf("x has shape %v, its %d values a token must equal the weight's inputs (%d)", x.Shape, i, w.Shape[1])
+	}
+	next := 2
+	if s.k.Bias {
+		if err := shape("bias", in[next], o); err != nil {
+			return nil, err
+		}
+		next++
+	}
+	if s.k.Rank > 0 {
+		if err := first(shape("A", in[next], s.k.Rank, i), shape("B", in[next+1], o, s.k.Rank)); err != nil {
+			return nil, err
+		}
+		next += 2
+	}
+	if s.k.Dropout > 0 {
+		if err := integers("keys", in[next], tokens); err != nil {
+			return nil, err
+		}
+	}
+	y := x.shaped(tokens, o)
+	if s.heads > 0 {
+		if o%s.heads != 0 {
+			return nil, fmt.Errorf("outputs (%d) must be divisible by heads (%d)", o, s.heads)
+		}
+		y = x.shaped(tokens, s.heads, o/s.heads)
+	}
+	return []Ty{y, x.stat(tokens, s.k.Rank)}, nil
+}
+
+func checkLinear(k kernels.Linear) error {
+	switch {
+	case k.Rank < 0:
+		return fmt.Errorf("rank is %d, wants 0 (no LoRA) or more", k.Rank)
+	case !(k.Dropout >= 0 && k.Dropout < 1):
+		return fmt.Errorf("dropout is %g, wants 0 <= dropout < 1", k.Dropout)
+	case k.Dropout > 0 && k.Rank == 0:
+		return fmt.Errorf("dropout is %g with rank 0: only LoRA's branch has dropout", k.Dropout)
+	}
+	return nil
+}
+
+func (s linear) DiffWRT() []bool {
+	d := make([]bool, len(s.names()))
+	for i := range d {
+		d[i] = i < len(d)-1 || s.k.Dropout == 0 // keys come last
+	}
+	return d
+}
+
+func (s linear) Grad(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
+	return s.GradOf(s.DiffWRT(), in, out, grad)
+}
+
+// GradOf makes all gradients with one linear_bwd. x is read for the gradients of weight and A only; where neither is
+// wanted grad stands in its place, so that x need not be kept until then.
+func (s linear) GradOf(wanted []bool, in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
+	next := 2
+	if s.k.Bias {
+		next++
+	}
+	x := in[0]
+	if !wanted[1] && (s.k.Rank == 0 || !wanted[next]) {
+		x = grad
+	}
+	ins := []*G.Node{x, in[1]}
+	if s.k.Rank > 0 {
+		ins = append(ins, in[next], in[next+1], Side(out, 1))
+	}
+	if s.k.Dropout > 0 {
+		ins = append(ins, in[len(in)-1])
+	}
+	dx, err := Apply(linearBwd{k: kernels.LinearBwd(s.k), xShape: TypeOf(in[0]).Shape}, append(ins, grad)...)
+	if err != nil {
+		return nil, err
+	}
+	grads := G.Nodes{dx, Side(dx, 1)}
+	if s.k.Bias {
+		grads = append(grads, Side(dx, 2))
+	}
+	if s.k.Rank > 0 {
+		grads = append(grads, Side(dx, 3), Side(dx, 4))
+	}
+	if s.k.Dropout > 0 {
+		grads = append(grads, nil)
+	}
+	return grads, nil
+}
+
+func (s linear) Cost(in []Ty) Cost {
+	t, i := rowsOf(in[0].Shape)
+	o := in[1].Shape[0]
+	return cost(s, in, 2*t*(i*o+s.k.Rank*(i+o)))
+}
+
+// linearBwd: x or, if it is not read, dy; weight; A, B, xA if Rank > 0; keys if Dropout > 0; dy
+// -> dx, dweight, dbias, dA, dB.
+type linearBwd struct {
+	gradless
+	k      kernels.LinearBwd
+	xShape tensor.Shape
+}
+
+func (s linearBwd) Kernel() kernels.Kernel { return s.k }
+
+func (s linearBwd) Infer(in []Ty) ([]Ty, error) {
+	names := []string{"x", "weight"}
+	if s.k.Rank > 0 {
+		names = append(names, "A", "B", "xA")
+	}
+	if s.k.Dropout > 0 {
+		names = append(names, "keys")
+	}
+	if err := arity(in, append(names, "dy")...); err != nil {
+		return nil, err
+	}
+	w, dy := in[1], in[len(in)-1]
+	if err := first(float("weight", w, 2), float("dy", dy, -1)); err != nil {
+		return nil, err
+	}
+	o, i := w.Shape[0], w.Shape[1]
+	tokens, n := rowsOf(dy.Shape)
+	if n != o {
+		return nil, fmt.Errorf("dy has shape %v, its %d values a token must equal the weight's outputs (%d)", dy.Shape, n, o)
+	}
+	if xt, xi := rowsOf(s.xShape); xt != tokens || xi != i {
+		return nil, fmt.Errorf("x has shape %v, wants %d tokens as dy and %d values a token as the weight", s.xShape, tokens, i)
+	}
+	if s.k.Rank > 0 {
+		err := first(shape("A", in[2], s.k.Rank, i), shape("B", in[3], o, s.k.Rank), shape("xA", in[4], tokens, s.k.Rank))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return []Ty{
+		dy.shaped(s.xShape...), dy.stat(o, i), dy.stat(o), dy.stat(s.k.Rank, i), dy.stat(o, s.k.Rank),
+	}, nil
+}
+
+// Cost is that of a frozen weight: dx and, with LoRA, dA and dB. A trained weight adds 2·T·I·O.
+func (s linearBwd) Cost(in []Ty) Cost {
+	t, i := rowsOf(s.xShape)
+	o := in[1].Shape[0]
+	return cost(s, in, 2*t*(i*o+s.k.Rank*3*(i+o)))
+}
