@@ -22,28 +22,6 @@ type AttentionConfig struct {
 	SoftCap float64 // > 0: SoftCap·tanh(score/SoftCap)
 }
 
-// Heads splits the last axis into heads of size dh: (T, H·Dh) -> (T, H, Dh).
-func (b *Builder) Heads(path string, x *G.Node, dh int) *G.Node {
-	if b.err != nil {
-		return nil
-	}
-	if dh <= 0 || last(x)%dh != 0 {
-		b.Fail(path, fmt.Errorf("width %d is not a multiple of head_dim %d", last(x), dh))
-		return nil
-	}
-	n, err := op.Reshape(x, b.o.Tokens, last(x)/dh, dh)
-	return b.done(path, n, err)
-}
-
-// Merge puts the heads side by side again: (T, H, Dh) -> (T, H·Dh).
-func (b *Builder) Merge(path string, x *G.Node) *G.Node {
-	if b.err != nil {
-		return nil
-	}
-	n, err := op.Reshape(x, b.o.Tokens, x.Shape().TotalSize()/b.o.Tokens)
-	return b.done(path, n, err)
-}
-
 // Rotate applies the rotary embedding at each token's position (Su et al. 2021, arXiv:2104.09864; half-split as
 // transformers has it): (T, H, Dh) -> (T, H, Dh).
 func (b *Builder) Rotate(path string, x *G.Node, r RoPE) *G.Node {
@@ -63,6 +41,10 @@ func (b *Builder) Rotate(path string, x *G.Node, r RoPE) *G.Node {
 // generation: q (T, H, Dh), k and v (T, KV, Dh) -> (T, H, Dh). H must be a multiple of KV.
 func (b *Builder) Attention(path string, q, k, v *G.Node, c AttentionConfig) *G.Node {
 	if b.err != nil {
+		return nil
+	}
+	if len(q.Shape()) != 3 || len(k.Shape()) != 3 {
+		b.Fail(path, fmt.Errorf("attention over shapes %v and %v; (T, heads, head_dim) is needed", q.Shape(), k.Shape()))
 		return nil
 	}
 	if h, kv := q.Shape()[1], k.Shape()[1]; kv == 0 || h%kv != 0 {

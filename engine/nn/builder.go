@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"slices"
 
+	"attune/engine/op"
+
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -160,12 +162,6 @@ func (b *Builder) param(name string, kind Kind, shape []int) *G.Node {
 	if b.err != nil {
 		return nil
 	}
-	for _, s := range shape {
-		if s <= 0 {
-			b.Fail(name, fmt.Errorf("shape %v: every size must be positive", shape))
-			return nil
-		}
-	}
 	if i, ok := b.byName[name]; ok {
 		p := b.params[i]
 		if !slices.Equal(p.Shape, shape) {
@@ -175,7 +171,11 @@ func (b *Builder) param(name string, kind Kind, shape []int) *G.Node {
 		return p.Node
 	}
 	trained := kind == Adapter || b.o.Trained != nil && b.o.Trained(name)
-	n := G.NewTensor(b.g, b.o.Float, len(shape), G.WithShape(shape...), G.WithName(name))
+	n, err := op.Input(b.g, name, b.o.Float, shape...)
+	if err != nil {
+		b.Fail(name, err)
+		return nil
+	}
 	b.byName[name] = len(b.params)
 	b.params = append(b.params, Param{Name: name, Shape: slices.Clone(shape), Trained: trained, Kind: kind, Node: n})
 	return n

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"attune/engine/op"
+
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -60,7 +62,11 @@ func (b *Builder) input(in Input) *G.Node {
 	if in.Int {
 		dt = tensor.Int32
 	}
-	in.Node = G.NewTensor(b.g, dt, len(in.Shape), G.WithShape(in.Shape...), G.WithName(in.Name))
+	var err error
+	if in.Node, err = op.Input(b.g, in.Name, dt, in.Shape...); err != nil {
+		b.Fail(in.Name, err)
+		return nil
+	}
 	b.inputs = append(b.inputs, in)
 	return in.Node
 }

@@ -42,26 +42,46 @@ func (b *Builder) RMSNorm(path string, x *G.Node, eps float64) *G.Node {
 }
 
 // Linear is y = x Wᵀ + bias, with path.weight (out, in), path.bias (out) where there is one, and the adapter that
-// Options.Adapter gives for path: (T, in) -> (T, out).
+// Options.Adapter gives for path: (T, in) -> (T, out). Heads side by side, (T, H, Dh), are read as (T, H·Dh).
 func (b *Builder) Linear(path string, x *G.Node, out int, bias bool) *G.Node {
+	k, ins := b.linear(path, x, out, bias)
 	if b.err != nil {
 		return nil
 	}
-	in := last(x)
+	n, err := op.Linear(k, ins...)
+	return b.done(path, n, err)
+}
+
+// LinearHeads is Linear with its output split into heads of size dh: (T, in) -> (T, heads, dh).
+func (b *Builder) LinearHeads(path string, x *G.Node, heads, dh int, bias bool) *G.Node {
+	k, ins := b.linear(path, x, heads*dh, bias)
+	if b.err != nil {
+		return nil
+	}
+	n, err := op.LinearHeads(k, heads, ins...)
+	return b.done(path, n, err)
+}
+
+// linear makes a linear's weights and its adapter's, and puts the operation's inputs into their order.
+func (b *Builder) linear(path string, x *G.Node, out int, bias bool) (k kernels.Linear, ins []*G.Node) {
+	if b.err != nil {
+		return k, nil
+	}
+	in := x.Shape().TotalSize() / x.Shape()[0]
 	l := Linear{Path: path, In: in, Out: out}
 	if b.o.Adapter != nil {
 		l.LoRA = b.o.Adapter(path, in, out)
 	}
 	b.linears = append(b.linears, l)
-	k := kernels.Linear{Bias: bias}
-	ins := []*G.Node{x, b.Param(path+".weight", out, in)}
+	k.Bias = bias
+	ins = []*G.Node{x, b.Param(path+".weight", out, in)}
 	if bias {
 		ins = append(ins, b.Param(path+".bias", out))
 	}
 	if a := l.LoRA; a != nil {
 		if a.Rank <= 0 || a.Dropout < 0 || a.Dropout >= 1 {
 			b.Fail(path, fmt.Errorf("LoRA of rank %d, dropout %g; the rank must be positive and the dropout in [0, 1)", a.Rank, a.Dropout))
-			return nil
+			return k, nil
 		}
 		k.Rank, k.Scale, k.Dropout, k.Salt = a.Rank, a.Scale, a.Dropout, a.Salt
 		ins = append(ins, b.param(path+".lora_A.weight", Adapter, []int{a.Rank, in}),
@@ -70,11 +90,7 @@ func (b *Builder) Linear(path string, x *G.Node, out int, bias bool) *G.Node {
 			ins = append(ins, b.Input(Keys))
 		}
 	}
-	if b.err != nil {
-		return nil
-	}
-	n, err := op.Linear(k, ins...)
-	return b.done(path, n, err)
+	return k, ins
 }
 
 // Add is the residual connection: x + y of the same shape.
@@ -133,11 +149,7 @@ func (b *Builder) Loss(name string, hidden *G.Node, vocab int, softCap float64) 
 	if loss = b.done(name, loss, err); loss == nil {
 		return nil, nil
 	}
-	nll, err = op.Side(loss, 3)
-	if nll = b.done(name, nll, err); nll == nil {
-		return nil, nil
-	}
-	return loss, nll
+	return loss, op.Side(loss, 3)
 }
 
 func last(x *G.Node) int {

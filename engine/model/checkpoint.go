@@ -1,0 +1,230 @@
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"attune/engine/nn"
+	"attune/internal/safetensors"
+	"attune/kernels"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// ErrWeights marks weights that are not those of the config: missing, extra, mis-shaped.
+var ErrWeights = errors.New("weights do not fit config.json")
+
+// Checkpoint is an open Hugging Face directory.
+type Checkpoint struct {
+	Dir        string
+	Config     *Config
+	Generation Generation
+	set        *safetensors.Set
+}
+
+// Generation is what generation_config.json and config.json say about ids.
+type Generation struct {
+	BOS *int
+	Pad *int
+	EOS []int32 // any of these ends the text
+}
+
+// Tensor is a weight's name and shape.
+type Tensor struct {
+	Name  string
+	Shape []int
+}
+
+// Open reads the directory's configs and maps its weights, and checks that they fit: every missing, extra and mis-shaped
+// tensor is named in one error, which wraps ErrWeights.
+func Open(dir string) (*Checkpoint, error) {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	gen, err := readGeneration(dir, c)
+	if err != nil {
+		return nil, err
+	}
+	set, err := safetensors.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	ck := &Checkpoint{Dir: dir, Config: c, Generation: gen, set: set}
+	if err := ck.check(); err != nil {
+		return nil, errors.Join(fmt.Errorf("load %s: %w", dir, err), set.Close())
+	}
+	return ck, nil
+}
+
+func readGeneration(dir string, c *Config) (Generation, error) {
+	var f struct {
+		BOS *int     `json:"bos_token_id"`
+		Pad *int     `json:"pad_token_id"`
+		EOS tokenIDs `json:"eos_token_id"`
+	}
+	path := filepath.Join(dir, "generation_config.json")
+	b, err := readSmall(path)
+	if err == nil {
+		if err := json.Unmarshal(b, &f); err != nil {
+			return Generation{}, fmt.Errorf("load generation config %s: %w", path, err)
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return Generation{}, fmt.Errorf("load generation config: %w", err)
+	}
+	g := Generation{BOS: f.BOS, Pad: f.Pad, EOS: f.EOS}
+	if g.BOS == nil {
+		g.BOS = c.BOSTokenID
+	}
+	if g.Pad == nil {
+		g.Pad = c.PadTokenID
+	}
+	if len(g.EOS) == 0 {
+		g.EOS = c.EOSTokenID
+	}
+	return g, nil
+}
+
+// dtypes are those of the weights attune reads, by the format's spelling.
+var dtypes = map[string]kernels.Dtype{"F32": kernels.Float32, "BF16": kernels.BFloat16, "F16": kernels.Float16}
+
+// check holds the tensors to those the config's graph has.
+func (ck *Checkpoint) check() error {
+	want, err := ck.Config.Tensors()
+	if err != nil {
+		return err
+	}
+	var bad []string
+	known := map[string]bool{}
+	for _, t := range want {
+		known[t.Name] = true
+		got, ok := ck.set.Info(t.Name)
+		switch {
+		case !ok && t.Name == lmHead+".weight":
+			bad = append(bad, fmt.Sprintf("missing %s %v (tie_word_embeddings is false)", t.Name, t.Shape))
+		case !ok:
+			bad = append(bad, fmt.Sprintf("missing %s %v", t.Name, t.Shape))
+		case !slices.Equal(got.Shape, t.Shape):
+			bad = append(bad, fmt.Sprintf("%s is %v; config.json makes it %v", t.Name, got.Shape, t.Shape))
+		default:
+			if _, ok := dtypes[got.Dtype]; !ok {
+				bad = append(bad, fmt.Sprintf("%s is %s; there are F32, F16, BF16", t.Name, got.Dtype))
+			}
+		}
+	}
+	for _, t := range ck.set.Tensors() {
+		if !known[t.Name] && !ignored(t.Name) {
+			bad = append(bad, fmt.Sprintf("extra %s %v", t.Name, t.Shape))
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	const most = 20
+	more := ""
+	if len(bad) > most {
+		bad, more = bad[:most], fmt.Sprintf("\n  and %d more", len(bad)-most)
+	}
+	return fmt.Errorf("%w (model_type %s):\n  %s%s", ErrWeights, ck.Config.ModelType, strings.Join(bad, "\n  "), more)
+}
+
+// ignored are tensors that files hold and models do not need: buffers that old versions of transformers stored, and
+// a copy of a tied head.
+func ignored(name string) bool {
+	return strings.HasSuffix(name, "rotary_emb.inv_freq") || strings.HasSuffix(name, ".masked_bias") ||
+		strings.HasSuffix(name, ".attn.bias") || name == lmHead+".weight"
+}
+
+// Weight is the tensor called name, its bytes a view of the file, valid until Close.
+func (ck *Checkpoint) Weight(name string) (Weight, error) {
+	t, ok := ck.set.Info(name)
+	if !ok {
+		return Weight{}, fmt.Errorf("load %s: no tensor %q", ck.Dir, name)
+	}
+	d, ok := dtypes[t.Dtype]
+	if !ok {
+		return Weight{}, fmt.Errorf("load %s: tensor %q is %s; there are F32, F16, BF16", ck.Dir, name, t.Dtype)
+	}
+	return Weight{Name: name, Dtype: d, Shape: t.Shape, Data: aligned(ck.set.Data(name), d.Size())}, nil
+}
+
+// Weights are all the model's tensors, in the order in which its graph uses them.
+func (ck *Checkpoint) Weights() ([]Weight, error) {
+	ts, err := ck.Config.Tensors()
+	if err != nil {
+		return nil, err
+	}
+	ws := make([]Weight, len(ts))
+	for i, t := range ts {
+		if ws[i], err = ck.Weight(t.Name); err != nil {
+			return nil, err
+		}
+	}
+	return ws, nil
+}
+
+// Files are the weights' files, for provenance.
+func (ck *Checkpoint) Files() []string { return ck.set.Paths() }
+
+// Close unmaps the weights.
+func (ck *Checkpoint) Close() error { return ck.set.Close() }
+
+// skeleton builds the training graph for one token: the one place that knows names, shapes and linears.
+func (c *Config) skeleton(adapter func(path string, in, out int) *nn.LoRA) (*nn.Builder, error) {
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{Tokens: 1, Adapter: adapter})
+	c.Train(b)
+	return b, b.Err()
+}
+
+// Tensors are the model's weights in the order in which its graph uses them; a tied head is not among them.
+func (c *Config) Tensors() ([]Tensor, error) {
+	b, err := c.skeleton(nil)
+	if err != nil {
+		return nil, err
+	}
+	var ts []Tensor
+	for _, p := range b.Params() {
+		ts = append(ts, Tensor{Name: p.Name, Shape: p.Shape})
+	}
+	return ts, nil
+}
+
+// Linears are the model's linear layers, those that an adapter can target.
+func (c *Config) Linears() ([]nn.Linear, error) {
+	b, err := c.skeleton(nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.Linears(), nil
+}
+
+// Count is a number of parameters.
+type Count struct {
+	Base    int64 // the model's own
+	Adapter int64 // what the adapter adds
+}
+
+// Bytes is what so many parameters take in dtype d.
+func Bytes(parameters int64, d kernels.Dtype) int64 { return parameters * d.Size() }
+
+// Parameters counts the model's parameters and those an adapter adds; adapter nil = none.
+func (c *Config) Parameters(adapter func(path string, in, out int) *nn.LoRA) (Count, error) {
+	b, err := c.skeleton(adapter)
+	if err != nil {
+		return Count{}, err
+	}
+	var n Count
+	for _, p := range b.Params() {
+		if p.Kind == nn.Adapter {
+			n.Adapter += int64(elements(p.Shape))
+		} else {
+			n.Base += int64(elements(p.Shape))
+		}
+	}
+	return n, nil
+}
