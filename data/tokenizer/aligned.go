@@ -1,0 +1,91 @@
+package tokenizer
+
+// span32 is a Span in half the memory: texts are shorter than 2 GiB.
+type span32 struct{ lo, hi int32 }
+
+// aligned is a text after some changes, with the bytes of the original text that each of its bytes stands for. Spans
+// never run backwards, so that the span of a range is made of its first and last byte.
+type aligned struct {
+	s    string
+	at   []span32 // one a byte of s; nil = nothing has changed: byte i is byte base+i of the original
+	base int32    // where s begins in the original
+}
+
+// span is the range of the original text that s[lo:hi], not empty, stands for.
+func (a *aligned) span(lo, hi int32) Span {
+	if a.at == nil {
+		return Span{int(a.base + lo), int(a.base + hi)}
+	}
+	return Span{int(a.at[lo].lo), int(a.at[hi-1].hi)}
+}
+
+// start is the place in the original text of byte lo of s.
+func (a *aligned) start(lo int) int32 {
+	switch {
+	case a.at == nil:
+		return a.base + int32(lo)
+	case lo < len(a.at):
+		return a.at[lo].lo
+	case len(a.at) > 0:
+		return a.at[len(a.at)-1].hi
+	}
+	return a.base
+}
+
+// end is the end in the original text of what comes before byte hi of s.
+func (a *aligned) end(hi int) int32 {
+	switch {
+	case a.at == nil:
+		return a.base + int32(hi)
+	case hi > 0:
+		return a.at[hi-1].hi
+	}
+	return a.start(0)
+}
+
+// rewriter builds the next aligned text from the one before.
+type rewriter struct {
+	from aligned
+	buf  []byte
+	at   []span32
+}
+
+func rewrite(from aligned, extra int) *rewriter {
+	n := len(from.s) + extra
+	return &rewriter{from: from, buf: make([]byte, 0, n), at: make([]span32, 0, n)}
+}
+
+// keep copies s[lo:hi] as it is.
+func (r *rewriter) keep(lo, hi int) {
+	r.buf = append(r.buf, r.from.s[lo:hi]...)
+	if r.from.at != nil {
+		r.at = append(r.at, r.from.at[lo:hi]...)
+		return
+	}
+	for i := r.from.base + int32(lo); i < r.from.base+int32(hi); i++ {
+		r.at = append(r.at, span32{i, i + 1})
+	}
+}
+
+// put writes content in the place of s[lo:hi], which may be empty.
+func (r *rewriter) put(content string, lo, hi int) {
+	at := span32{r.from.start(lo), r.from.start(lo)}
+	if hi > lo {
+		at.hi = r.from.end(hi)
+	}
+	r.putAt(content, at)
+}
+
+func (r *rewriter) putAt(content string, at span32) {
+	r.buf = append(r.buf, content...)
+	for range len(content) {
+		r.at = append(r.at, at)
+	}
+}
+
+func (r *rewriter) done() aligned {
+	if r.at == nil {
+		r.at = []span32{}
+	}
+	return aligned{s: string(r.buf), at: r.at, base: r.from.base}
+}

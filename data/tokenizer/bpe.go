@@ -1,0 +1,234 @@
+package tokenizer
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"unicode/utf8"
+)
+
+// bpe is the model: byte-pair encoding (Sennrich et al., arXiv:1508.07909) as the tokenizers library does it.
+type bpe struct {
+	vocab  map[string]int32
+	tokens map[int32]string
+	merges map[uint64]merge // by pair: left id << 32 | right id
+
+	unk          string // "" = characters outside the vocabulary are left out
+	unkID        int32  // -1 = not in the vocabulary
+	prefix       string // before every symbol but the first of a word
+	suffix       string // behind the last symbol of a word
+	fuseUnk      bool
+	ignoreMerges bool
+	byteFallback bool
+
+	bytes    *[256]int32      // the symbol of each byte, where the model reads bytes; nil = it reads characters
+	whole    map[string]int32 // words that are one token, where ignoreMerges
+	runes    map[rune]int32   // tokens of one character
+	fallback [256]int32       // the tokens <0x00> to <0xFF>, -1 = not in the vocabulary
+	seams    bool             // long words may be cut before each ▁: no merge crosses that place
+
+	seed  maphash.Seed
+	cache []cacheSlot
+}
+
+// merge is what a pair becomes; of the pairs in a word the one with the lowest rank is merged first.
+type merge struct{ rank, id int32 }
+
+func pair(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
+
+const metaMark = "▁" // what SentencePiece writes for a blank
+
+// prepare makes the tables that follow from the vocabulary. readBytes says that words arrive as bytes rather than as
+// the characters that stand for bytes; it is refused where the vocabulary lacks one of them.
+func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error) {
+	m.unkID = -1
+	if id, ok := m.vocab[m.unk]; ok && m.unk != "" {
+		m.unkID = id
+	}
+	if err := m.addMerges(merges); err != nil {
+		return false, err
+	}
+	for b := range m.fallback {
+		m.fallback[b] = -1
+		if id, ok := m.vocab[fmt.Sprintf("<0x%02X>", b)]; ok {
+			m.fallback[b] = id
+		}
+	}
+	plain := m.prefix == "" && m.suffix == ""
+	if readBytes && plain {
+		var table [256]int32
+		readBytes = true
+		for b := range table {
+			id, ok := m.vocab[byteToken(byte(b))]
+			table[b] = id
+			readBytes = readBytes && ok
+		}
+		if readBytes {
+			m.bytes = &table
+		}
+	}
+	if m.bytes == nil {
+		m.runes = make(map[rune]int32)
+	}
+	for token, id := range m.vocab {
+		if r, n := utf8.DecodeRuneInString(token); m.runes != nil && n == len(token) && n > 0 {
+			m.runes[r] = id
+		}
+	}
+	if m.ignoreMerges {
+		m.whole = m.vocab
+		if m.bytes != nil {
+			m.whole = make(map[string]int32, len(m.vocab))
+			for token, id := range m.vocab {
+				if b, ok := appendBytes(nil, token); ok {
+					m.whole[string(b)] = id
+				}
+			}
+		}
+	}
+	m.seams = m.bytes == nil && plain && m.cutsAtMarks(merges)
+	m.seed = maphash.MakeSeed()
+	m.cache = make([]cacheSlot, cacheSlots)
+	return m.bytes != nil, nil
+}
+
+func (m *bpe) addMerges(merges [][2]string) error {
+	m.merges = make(map[uint64]merge, len(merges))
+	for rank, ab := range merges {
+		left, right := ab[0], ab[1]
+		a, ok := m.vocab[left]
+		if !ok {
+			return fmt.Errorf("model: merge %d has %q, which is not in the vocabulary", rank, left)
+		}
+		b, ok := m.vocab[right]
+		if !ok {
+			return fmt.Errorf("model: merge %d has %q, which is not in the vocabulary", rank, right)
+		}
+		if len(right) < len(m.prefix) {
+			return fmt.Errorf("model: merge %d has %q, which is shorter than continuing_subword_prefix %q", rank, right, m.prefix)
+		}
+		joined := left + right[len(m.prefix):]
+		id, ok := m.vocab[joined]
+		if !ok {
+			return fmt.Errorf("model: merge %d makes %q, which is not in the vocabulary", rank, joined)
+		}
+		m.merges[pair(a, b)] = merge{int32(rank), id}
+	}
+	return nil
+}
+
+// cutsAtMarks says whether no merge joins a token that ends otherwise than in ▁ to one that begins with ▁.
+func (m *bpe) cutsAtMarks(merges [][2]string) bool {
+	if _, ok := m.vocab[metaMark]; !ok {
+		return false // fused unknown characters would cross the place
+	}
+	for _, ab := range merges {
+		if strings.HasPrefix(ab[1], metaMark) && strings.Trim(ab[0], metaMark) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// symbol is a token in the making: the bytes [lo,hi) of the word.
+type symbol struct {
+	id         int32
+	lo, hi     int32
+	prev, next int32 // neighbours, -1 = none
+	rank       int32 // of the merge with next, noMerge = none
+	into       int32 // what that merge makes
+}
+
+const noMerge = int32(1<<31 - 1)
+
+// merger is the working memory of one Encode.
+type merger struct {
+	symbols []symbol
+	heap    []uint64 // rank << 32 | symbol
+	buf     []byte
+}
+
+// symbolize cuts a word into its first symbols.
+func (m *bpe) symbolize(w *merger, s string) error {
+	w.symbols = w.symbols[:0]
+	if m.bytes != nil {
+		for i := range len(s) {
+			w.add(m.bytes[s[i]], i, i+1)
+		}
+		return nil
+	}
+	unkLo, unkHi := -1, 0 // an unknown stretch that is not added yet
+	flush := func() {
+		if unkLo >= 0 {
+			w.add(m.unkID, unkLo, unkHi)
+			unkLo = -1
+		}
+	}
+	for i, r := range s {
+		n := utf8.RuneLen(r)
+		if id, ok := m.char(w, s, i, n, r); ok {
+			flush()
+			w.add(id, i, i+n)
+			continue
+		}
+		// The tokenizers library leaves an unknown stretch pending here, so that it follows the bytes; so do we.
+		if m.byteFallback && m.addBytes(w, s, i, n) {
+			continue
+		}
+		if m.unk == "" {
+			continue
+		}
+		if m.unkID < 0 {
+			return fmt.Errorf("unk_token %q is not in the vocabulary, and %q is not either", m.unk, s[i:i+n])
+		}
+		if unkLo >= 0 && m.fuseUnk {
+			unkHi = i + n
+			continue
+		}
+		flush()
+		unkLo, unkHi = i, i+n
+	}
+	flush()
+	return nil
+}
+
+// char is the token of the character r = s[i:i+n] with the prefix and suffix that belong to its place.
+func (m *bpe) char(w *merger, s string, i, n int, r rune) (int32, bool) {
+	if m.prefix == "" && m.suffix == "" {
+		id, ok := m.runes[r]
+		return id, ok
+	}
+	w.buf = m.decorate(w.buf[:0], s, i, n)
+	id, ok := m.vocab[string(w.buf)]
+	return id, ok
+}
+
+func (m *bpe) decorate(buf []byte, s string, i, n int) []byte {
+	if i > 0 {
+		buf = append(buf, m.prefix...)
+	}
+	buf = append(buf, s[i:i+n]...)
+	if i+n == len(s) {
+		buf = append(buf, m.suffix...)
+	}
+	return buf
+}
+
+// addBytes adds the byte tokens of s[i:i+n], if the vocabulary has them all.
+func (m *bpe) addBytes(w *merger, s string, i, n int) bool {
+	w.buf = m.decorate(w.buf[:0], s, i, n)
+	for _, b := range w.buf {
+		if m.fallback[b] < 0 {
+			return false
+		}
+	}
+	for k, b := range w.buf {
+		lo := i + min(k, n-1)
+		w.add(m.fallback[b], lo, lo+1)
+	}
+	return true
+}
+
+func (w *merger) add(id int32, lo, hi int) {
+	w.symbols = append(w.symbols, symbol{id: id, lo: int32(lo), hi: int32(hi)})
+}

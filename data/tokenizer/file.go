@@ -1,0 +1,335 @@
+package tokenizer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// file is tokenizer.json.
+type file struct {
+	Version       *string         `json:"version"`
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
+	Model         json.RawMessage `json:"model"`
+}
+
+// maxFile is the largest file that is read, in bytes; the largest published tokenizer.json has about 35 MB.
+const maxFile = 512 << 20
+
+// Load reads dir/tokenizer.json and, where present, dir/tokenizer_config.json and dir/special_tokens_map.json, which
+// name the tokens with a role.
+func Load(dir string) (*Tokenizer, error) {
+	path := filepath.Join(dir, "tokenizer.json")
+	main, err := read(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer: %w; a model folder needs the fast tokenizer's file, which save_pretrained of transformers writes", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	var others [2][]byte
+	for i, name := range []string{"tokenizer_config.json", "special_tokens_map.json"} {
+		if others[i], err = read(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	t, err := parse(main)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	if err := t.readRoles(others[0], others[1]); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
+	}
+	return t, nil
+}
+
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d that a tokenizer may have", path, info.Size(), maxFile)
+	}
+	return os.ReadFile(path)
+}
+
+// Parse reads a tokenizer from the bytes of tokenizer.json and of tokenizer_config.json (nil if there is none).
+func Parse(tokenizerJSON, configJSON []byte) (*Tokenizer, error) {
+	t, err := parse(tokenizerJSON)
+	if err == nil {
+		err = t.readRoles(configJSON, nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return t, nil
+}
+
+func parse(raw []byte) (*Tokenizer, error) {
+	var f file
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	if f.Version != nil && *f.Version != "1.0" {
+		return nil, fmt.Errorf("version %q is not 1.0", *f.Version)
+	}
+	sum := sha256.Sum256(raw)
+	t := &Tokenizer{sha256: hex.EncodeToString(sum[:])}
+	var err error
+	if t.normalizers, err = parseNormalizer(f.Normalizer, 0); err != nil {
+		return nil, err
+	}
+	if t.preTokenizers, err = parsePreTokenizer(f.PreTokenizer, 0); err != nil {
+		return nil, err
+	}
+	_, last := lastOf(t.preTokenizers).(byteLevel)
+	var asBytes bool
+	if t.model, asBytes, err = parseModel(f.Model, last); err != nil {
+		return nil, err
+	}
+	if asBytes { // the model's own table takes the place of the step
+		t.preTokenizers = t.preTokenizers[:len(t.preTokenizers)-1]
+	}
+	if t.decoder, err = parseDecoder(f.Decoder, 0); err != nil {
+		return nil, err
+	}
+	if err := t.addTokens(f.AddedTokens); err != nil {
+		return nil, err
+	}
+	if t.before, t.after, err = parsePostProcessor(f.PostProcessor, 0); err != nil {
+		return nil, err
+	}
+	t.roles.UNK = t.model.unk
+	return t, nil
+}
+
+func lastOf(p []preTokenizer) preTokenizer {
+	if len(p) == 0 {
+		return nil
+	}
+	return p[len(p)-1]
+}
+
+// parseModel reads the model; bytesLast says that the last pre-tokenizer is ByteLevel.
+func parseModel(raw json.RawMessage, bytesLast bool) (m *bpe, asBytes bool, err error) {
+	var f struct {
+		Type         *string          `json:"type"`
+		Vocab        map[string]int64 `json:"vocab"`
+		Merges       json.RawMessage  `json:"merges"`
+		Dropout      *float64         `json:"dropout"`
+		Unk          *string          `json:"unk_token"`
+		Prefix       *string          `json:"continuing_subword_prefix"`
+		Suffix       *string          `json:"end_of_word_suffix"`
+		FuseUnk      bool             `json:"fuse_unk"`
+		ByteFallback bool             `json:"byte_fallback"`
+		IgnoreMerges bool             `json:"ignore_merges"`
+	}
+	if absent(raw) {
+		return nil, false, errors.New("model is missing")
+	}
+	var kind struct {
+		Type *string `json:"type"`
+	}
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return nil, false, fmt.Errorf("model: %w", err)
+	}
+	if kind.Type != nil && *kind.Type != "BPE" {
+		return nil, false, fmt.Errorf("model of type %q is not supported; only BPE is", *kind.Type)
+	}
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return nil, false, fmt.Errorf("model: %w", err)
+	}
+	if f.Vocab == nil || absent(f.Merges) {
+		return nil, false, errors.New("model has no vocab or no merges, so it is not BPE")
+	}
+	if f.Dropout != nil && *f.Dropout != 0 {
+		return nil, false, fmt.Errorf("model: dropout is %v, which makes tokens a matter of chance; set it to null", *f.Dropout)
+	}
+	merges, err := parseMerges(f.Merges)
+	if err != nil {
+		return nil, false, err
+	}
+	m = &bpe{
+		vocab:        make(map[string]int32, len(f.Vocab)),
+		tokens:       make(map[int32]string, len(f.Vocab)),
+		unk:          text(f.Unk),
+		prefix:       text(f.Prefix),
+		suffix:       text(f.Suffix),
+		fuseUnk:      f.FuseUnk,
+		byteFallback: f.ByteFallback,
+		ignoreMerges: f.IgnoreMerges,
+	}
+	for token, id := range f.Vocab {
+		if id < 0 || id >= math.MaxInt32 {
+			return nil, false, fmt.Errorf("model: vocab gives %q the id %d, which is not within 0 and 2^31-2", token, id)
+		}
+		m.vocab[token] = int32(id)
+		if before, ok := m.tokens[int32(id)]; ok && before < token {
+			continue // two tokens of one id: decoding takes the first in order, so that it does not change between runs
+		}
+		m.tokens[int32(id)] = token
+	}
+	asBytes, err = m.prepare(bytesLast, merges)
+	return m, asBytes, err
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// parseMerges reads ["a b", ...] or [["a", "b"], ...].
+func parseMerges(raw json.RawMessage) ([][2]string, error) {
+	var pairs [][]string
+	inner := bytes.TrimLeft(raw, " \t\r\n[")
+	if len(inner) > 0 && inner[0] == '"' && bytes.Count(raw[:len(raw)-len(inner)], []byte("[")) == 1 {
+		var lines []string
+		if err := json.Unmarshal(raw, &lines); err != nil {
+			return nil, fmt.Errorf("model: merges: %w", err)
+		}
+		for _, line := range lines {
+			if !strings.HasPrefix(line, "#version") {
+				pairs = append(pairs, strings.Split(line, " "))
+			}
+		}
+	} else if err := json.Unmarshal(raw, &pairs); err != nil {
+		return nil, fmt.Errorf("model: merges: %w", err)
+	}
+	merges := make([][2]string, len(pairs))
+	for i, p := range pairs {
+		if len(p) != 2 {
+			return nil, fmt.Errorf("model: merge %d has %d parts, not 2", i, len(p))
+		}
+		merges[i] = [2]string{p[0], p[1]}
+	}
+	return merges, nil
+}
+
+// addTokens gives the added tokens their ids as the tokenizers library does: that of the vocabulary where the token is
+// in it, the next free one otherwise, whatever the file says.
+func (t *Tokenizer) addTokens(tokens []addedToken) error {
+	t.exact, t.normalized = newAddedIn(), newAddedIn()
+	t.added = make(map[string]int32, len(tokens))
+	t.byID = make(map[int32]*addedToken, len(tokens))
+	t.forms = make(map[int32]string)
+	t.special = make(map[string]bool)
+	next := int32(len(t.model.vocab))
+	var order []int32
+	for i := range tokens {
+		a := &tokens[i]
+		if a.Content == "" {
+			continue
+		}
+		if len(a.Content) > maxAdded {
+			return fmt.Errorf("added_tokens: entry %d has %d bytes, more than the %d that an added token may have", i, len(a.Content), maxAdded)
+		}
+		id, ok := t.ID(a.Content)
+		if !ok {
+			id = next
+			next++
+		}
+		t.added[a.Content] = id
+		if a.Special {
+			t.special[a.Content] = true
+		}
+		if _, ok := t.byID[id]; !ok {
+			order = append(order, id)
+		}
+		t.byID[id] = a
+	}
+	for _, id := range order {
+		a := t.byID[id]
+		if !a.Normalized {
+			t.exact.add(a.Content, id, a)
+			continue
+		}
+		n, err := t.normalizers.normalize(aligned{s: a.Content})
+		if err != nil {
+			return fmt.Errorf("added_tokens: %q: %w", a.Content, err)
+		}
+		if n.s != a.Content {
+			t.forms[id] = n.s
+		}
+		t.normalized.add(n.s, id, a)
+	}
+	for id := range t.model.tokens {
+		t.size = max(t.size, int(id)+1)
+	}
+	for id := range t.byID {
+		t.size = max(t.size, int(id)+1)
+	}
+	return nil
+}
+
+func (a *addedIn) empty() bool { return len(a.nodes) == 1 }
+
+// readRoles takes the tokens with a role from tokenizer_config.json and, where that says nothing, from
+// special_tokens_map.json.
+func (t *Tokenizer) readRoles(config, specialMap []byte) error {
+	for i, raw := range [][]byte{config, specialMap} {
+		if len(raw) == 0 {
+			continue
+		}
+		name := []string{"tokenizer_config.json", "special_tokens_map.json"}[i]
+		var f struct {
+			BOS, EOS, PAD, UNK roleToken
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for key, to := range map[string]*roleToken{"bos_token": &f.BOS, "eos_token": &f.EOS, "pad_token": &f.PAD, "unk_token": &f.UNK} {
+			if err := to.read(fields[key]); err != nil {
+				return fmt.Errorf("%s: %s: %w", name, key, err)
+			}
+		}
+		if i == 0 {
+			t.roles = Roles{string(f.BOS), string(f.EOS), string(f.PAD), string(f.UNK)}
+			continue
+		}
+		fill(&t.roles.BOS, string(f.BOS))
+		fill(&t.roles.EOS, string(f.EOS))
+		fill(&t.roles.PAD, string(f.PAD))
+		fill(&t.roles.UNK, string(f.UNK))
+	}
+	fill(&t.roles.UNK, t.model.unk)
+	return nil
+}
+
+func fill(to *string, value string) {
+	if *to == "" {
+		*to = value
+	}
+}
+
+// roleToken is written as a string, as an added token, or null.
+type roleToken string
+
+func (r *roleToken) read(raw json.RawMessage) error {
+	if absent(raw) {
+		return nil
+	}
+	if raw[0] == '"' {
+		return json.Unmarshal(raw, (*string)(r))
+	}
+	var a addedToken
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return err
+	}
+	*r = roleToken(a.Content)
+	return nil
+}

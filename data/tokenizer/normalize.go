@@ -1,0 +1,189 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// normalizer changes a text before it is cut into words.
+type normalizer interface {
+	normalize(a aligned) (aligned, error)
+}
+
+type normalizers []normalizer
+
+func (n normalizers) normalize(a aligned) (aligned, error) {
+	var err error
+	for _, one := range n {
+		if a, err = one.normalize(a); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// maxNesting bounds how deep sequences of components may stand in one another.
+const maxNesting = 16
+
+func parseNormalizer(raw json.RawMessage, depth int) ([]normalizer, error) {
+	var f struct {
+		Type        string            `json:"type"`
+		Normalizers []json.RawMessage `json:"normalizers"`
+		Prepend     string            `json:"prepend"`
+		Pattern     json.RawMessage   `json:"pattern"`
+		Content     string            `json:"content"`
+		StripLeft   bool              `json:"strip_left"`
+		StripRight  bool              `json:"strip_right"`
+	}
+	if absent(raw) {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return nil, fmt.Errorf("normalizer: %w", err)
+	}
+	switch f.Type {
+	case "Sequence":
+		return parseSequence(f.Normalizers, depth, "normalizer", parseNormalizer)
+	case "NFC":
+		return []normalizer{unicodeForm{norm.NFC}}, nil
+	case "NFD":
+		return []normalizer{unicodeForm{norm.NFD}}, nil
+	case "NFKC":
+		return []normalizer{unicodeForm{norm.NFKC}}, nil
+	case "NFKD":
+		return []normalizer{unicodeForm{norm.NFKD}}, nil
+	case "Lowercase":
+		return []normalizer{lowercase{}}, nil
+	case "Prepend":
+		return []normalizer{prepend{f.Prepend}}, nil
+	case "Strip":
+		return []normalizer{strip{f.StripLeft, f.StripRight}}, nil
+	case "ByteLevel":
+		return []normalizer{byteRunes{}}, nil
+	case "Replace":
+		m, err := parsePattern(f.Pattern)
+		if err != nil {
+			return nil, fmt.Errorf("normalizer Replace: %w", err)
+		}
+		return []normalizer{replace{m, f.Content}}, nil
+	}
+	return nil, fmt.Errorf("normalizer of type %q is not supported", f.Type)
+}
+
+// parseSequence parses the components of a Sequence and joins them.
+func parseSequence[T any](parts []json.RawMessage, depth int, what string, parse func(json.RawMessage, int) ([]T, error)) ([]T, error) {
+	if depth >= maxNesting {
+		return nil, fmt.Errorf("%s: sequences are nested more than %d deep", what, maxNesting)
+	}
+	var all []T
+	for i, p := range parts {
+		one, err := parse(p, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("%s Sequence, part %d: %w", what, i, err)
+		}
+		all = append(all, one...)
+	}
+	return all, nil
+}
+
+func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+type prepend struct{ text string }
+
+func (p prepend) normalize(a aligned) (aligned, error) {
+	if a.s == "" {
+		return a, nil
+	}
+	r := rewrite(a, len(p.text))
+	r.put(p.text, 0, 0)
+	r.keep(0, len(a.s))
+	return r.done(), nil
+}
+
+type replace struct {
+	pattern matcher
+	content string
+}
+
+func (p replace) normalize(a aligned) (aligned, error) {
+	if a.s == "" {
+		return a, nil
+	}
+	parts, err := p.pattern.cut(nil, a.s)
+	if err != nil {
+		return a, fmt.Errorf("normalizer Replace: %w", err)
+	}
+	found := false
+	for _, part := range parts {
+		found = found || part.match
+	}
+	if !found {
+		return a, nil
+	}
+	r := rewrite(a, len(parts)*len(p.content)/2)
+	for _, part := range parts {
+		if part.match {
+			r.put(p.content, int(part.lo), int(part.hi))
+		} else {
+			r.keep(int(part.lo), int(part.hi))
+		}
+	}
+	return r.done(), nil
+}
+
+type strip struct{ left, right bool }
+
+func (p strip) normalize(a aligned) (aligned, error) {
+	lo, hi := 0, len(a.s)
+	if p.left {
+		lo = hi - len(strings.TrimLeftFunc(a.s, unicode.IsSpace))
+	}
+	if p.right {
+		hi = lo + len(strings.TrimRightFunc(a.s[lo:], unicode.IsSpace))
+	}
+	if a.at == nil {
+		return aligned{s: a.s[lo:hi], base: a.base + int32(lo)}, nil
+	}
+	return aligned{s: a.s[lo:hi], at: a.at[lo:hi], base: a.base}, nil
+}
+
+type lowercase struct{}
+
+func (lowercase) normalize(a aligned) (aligned, error) {
+	r := rewrite(a, 0)
+	var buf [utf8.UTFMax]byte
+	for i, c := range a.s {
+		n := utf8.RuneLen(c)
+		low := unicode.ToLower(c)
+		switch {
+		case c == 'İ': // the one character whose lower case is two
+			r.put("i\u0307", i, i+n)
+		case low != c:
+			r.put(string(utf8.AppendRune(buf[:0], low)), i, i+n)
+		default:
+			r.keep(i, i+n)
+		}
+	}
+	return r.done(), nil
+}
+
+// byteRunes writes each byte as the character that stands for it in byte-level vocabularies.
+type byteRunes struct{}
+
+func (byteRunes) normalize(a aligned) (aligned, error) {
+	r := rewrite(a, len(a.s)/8)
+	r.bytesAsRunes(0, len(a.s))
+	return r.done(), nil
+}
+
+func (r *rewriter) bytesAsRunes(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		at := span32{r.from.start(i), r.from.end(i + 1)}
+		r.putAt(byteToken(r.from.s[i]), at)
+	}
+}
