@@ -54,7 +54,7 @@ func (d Dtype) String() string {
 
 // Float is what the references compute in: float32 as the plain version of the tuned kernels, float64 as
 // the oracle of gradients.
-type Float interface{ ~float32 | ~float64 }
+type Float interface{ float32 | float64 }
 
 // Tensor is a dense row-major value: F holds floating-point elements, I integer ones; one of them is nil.
 type Tensor[T Float] struct {

@@ -86,10 +86,10 @@ func Backward(loss *G.Node, wrt G.Nodes) (G.Nodes, error) {
 	return out, nil
 }
 
-// reach lists what n is computed from, n included, in ascending node ID, and the inputs of each in order.
-func reach(n *G.Node) (order G.Nodes, inputs map[*G.Node]G.Nodes) {
+// reach lists what the roots are computed from, themselves included, in ascending node ID, and the inputs of each in order.
+func reach(roots ...*G.Node) (order G.Nodes, inputs map[*G.Node]G.Nodes) {
 	inputs = map[*G.Node]G.Nodes{}
-	todo := G.Nodes{n}
+	todo := slices.Clone(roots)
 	for len(todo) > 0 {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]

@@ -15,9 +15,9 @@ func (o *Op) Do(inputs ...G.Value) (G.Value, error) {
 	var err error
 	switch dt := o.Out[0].Dtype; dt {
 	case tensor.Float32:
-		o.stash, err = do(o, inputs, kernels.Kernel.Float32, func(v float32) G.Value { return G.NewF32(v) })
+		o.stash, err = do(o, inputs, func(v float32) G.Value { return G.NewF32(v) })
 	case tensor.Float64:
-		o.stash, err = do(o, inputs, kernels.Kernel.Float64, func(v float64) G.Value { return G.NewF64(v) })
+		o.stash, err = do(o, inputs, func(v float64) G.Value { return G.NewF64(v) })
 	default:
 		err = fmt.Errorf("no reference for dtype %v", dt)
 	}
@@ -27,7 +27,7 @@ func (o *Op) Do(inputs ...G.Value) (G.Value, error) {
 	return o.stash[0], nil
 }
 
-func do[T kernels.Float](o *Op, inputs []G.Value, run func(k kernels.Kernel, in, out []*kernels.Tensor[T]), scalar func(T) G.Value) ([]G.Value, error) {
+func do[T kernels.Float](o *Op, inputs []G.Value, scalar func(T) G.Value) ([]G.Value, error) {
 	in := make([]*kernels.Tensor[T], len(inputs))
 	for i, v := range inputs {
 		t, err := fromValue[T](v, o.In[i].Shape)
@@ -39,10 +39,10 @@ func do[T kernels.Float](o *Op, inputs []G.Value, run func(k kernels.Kernel, in,
 	out := make([]*kernels.Tensor[T], len(o.Out))
 	for i, t := range o.Out {
 		if i == 0 || o.side[i] {
-			out[i] = &kernels.Tensor[T]{Shape: t.Shape, F: make([]T, t.Shape.TotalSize())}
+			out[i] = newTensor[T](t)
 		}
 	}
-	run(o.Spec.Kernel(), in, out)
+	reference(o.Spec.Kernel(), in, out)
 	values := make([]G.Value, len(out))
 	for i, t := range out {
 		switch {
