@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -30,3 +32,12 @@ func (add) DiffWRT() []bool { return []bool{true, true} }
 func (add) Grad(_ G.Nodes, _, grad *G.Node) (G.Nodes, error) { return G.Nodes{grad, grad}, nil }
 
 func (s add) Cost(in []Ty) Cost { return cost(s, in, in[0].Shape.TotalSize()) }
+
+func addExamples() Examples {
+	e := Examples{Refused: []Refusal{{add{}, []Operand{floats(2, 3), floats(3, 2)}, "b has shape (3, 2), wants (2, 3)"}}}
+	for _, n := range oddSizes() {
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), add{}, []Operand{floats(n, n), floats(n, n)}})
+	}
+	e.Cases = append(e.Cases, Case{"long", add{}, []Operand{floats(70001), floats(70001)}})
+	return e
+}

@@ -98,3 +98,37 @@ func (s attentionBwd) Infer(in []Ty) ([]Ty, error) {
 func (s attentionBwd) Cost(in []Ty) Cost {
 	return cost(s, in, 10*scores(in[0], s.k.Window)*in[0].Shape[2])
 }
+
+func attentionExamples() Examples {
+	s := attention{kernels.Attention{Scale: 0.5}}
+	e := Examples{Refused: []Refusal{
+		{s, []Operand{floats(2, 32, 4), floats(2, 5, 4), floats(2, 5, 4), ints(0, 0)}, "num_heads (32) must be divisible by num_kv_heads (5)"},
+		{s, []Operand{floats(2, 2, 4), floats(2, 1, 6), floats(2, 1, 6), ints(0, 0)}, "q has head_dim 4, k has 6"},
+		{s, []Operand{floats(2, 2, 4), floats(3, 1, 4), floats(3, 1, 4), ints(0, 0)}, "q has 2 tokens, k has 3"},
+		{s, []Operand{floats(2, 2, 4), floats(2, 1, 4), floats(2, 2, 4), ints(0, 0)}, "v has shape (2, 2, 4), wants (2, 1, 4)"},
+		{s, []Operand{floats(2, 2, 4), floats(2, 1, 4), floats(2, 1, 4), ints(0)}, "segments has 1 elements, wants one for each of the 2 tokens"},
+		{attention{kernels.Attention{Window: -1}}, []Operand{floats(2, 2, 4), floats(2, 1, 4), floats(2, 1, 4), ints(0, 0)}, "window is -1"},
+	}}
+	add := func(name string, heads, kv, dh int, k kernels.Attention, segments Operand) {
+		t := len(segments.Ints)
+		e.Cases = append(e.Cases, Case{name, attention{k}, []Operand{
+			floats(t, heads, dh).pad(segments), floats(t, kv, dh).pad(segments), floats(t, kv, dh).pad(segments), segments,
+		}})
+	}
+	for _, n := range oddSizes() {
+		add(fmt.Sprint(n), 2, 2, n%31+1, kernels.Attention{Scale: 0.8}, runs(n))
+	}
+	add("grouped", 6, 2, 16, kernels.Attention{Scale: 0.25}, runs(19))
+	add("one key head", 5, 1, 7, kernels.Attention{Scale: 0.4}, runs(19))
+	add("segments", 2, 1, 8, kernels.Attention{Scale: 0.4}, runs(1, 7, 2, 30, 1))
+	add("padding behind", 2, 1, 8, kernels.Attention{Scale: 0.4}, runs(7, 20, -6))
+	add("padding between", 2, 1, 8, kernels.Attention{Scale: 0.4}, runs(-2, 7, -3, 20, -1))
+	add("padding only", 2, 1, 8, kernels.Attention{Scale: 0.4}, runs(-5))
+	add("window", 2, 1, 8, kernels.Attention{Scale: 0.4, Window: 5}, runs(3, 40, -2))
+	add("window of one", 2, 2, 8, kernels.Attention{Scale: 0.4, Window: 1}, runs(9))
+	add("soft cap", 2, 1, 8, kernels.Attention{Scale: 3, SoftCap: 2}, runs(9, 20))
+	add("everything", 4, 2, 24, kernels.Attention{Scale: 2, SoftCap: 5, Window: 11}, runs(13, 50, -5, 2))
+	add("large scores", 2, 1, 64, kernels.Attention{Scale: 8}, runs(40))
+	add("long", 2, 1, 64, kernels.Attention{Scale: 0.125}, runs(100, 161, -2))
+	return e
+}

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -40,4 +42,38 @@ func (s attentionCached) Infer(in []Ty) ([]Ty, error) {
 // Cost is that of a full cache.
 func (s attentionCached) Cost(in []Ty) Cost {
 	return cost(s, in, 4*in[0].Shape.TotalSize()*in[3].Shape[0])
+}
+
+func attentionCachedExamples() Examples {
+	e := Examples{Refused: []Refusal{
+		{attentionCached{}, []Operand{floats(1, 4, 2), floats(1, 2, 2), floats(1, 2, 2), floats(9, 1, 2), floats(9, 2, 2), ints(0)},
+			"kcache has shape (9, 1, 2), wants (9, 2, 2)"},
+		{attentionCached{}, []Operand{floats(1, 4, 2), floats(1, 3, 2), floats(1, 3, 2), floats(9, 3, 2), floats(9, 3, 2), ints(0)},
+			"num_heads (4) must be divisible by num_kv_heads (3)"},
+	}}
+	add := func(name string, rows, heads, kv, dh int, k kernels.AttentionCached, positions Operand) {
+		t := len(positions.Ints)
+		e.Cases = append(e.Cases, Case{name, attentionCached{k: k}, []Operand{
+			floats(t, heads, dh).pad(positions), floats(t, kv, dh).pad(positions), floats(t, kv, dh).pad(positions),
+			floats(rows, kv, dh), floats(rows, kv, dh), positions,
+		}})
+	}
+	for _, n := range oddSizes() {
+		add(fmt.Sprintf("first %d", n), n+3, 2, 1, n%31+1, kernels.AttentionCached{Scale: 0.5}, upTo(0, n))
+	}
+	add("one more", 70, 4, 2, 16, kernels.AttentionCached{Scale: 0.25}, ints(64))
+	add("a few more", 70, 4, 4, 16, kernels.AttentionCached{Scale: 0.25}, upTo(31, 36))
+	add("padding", 20, 4, 2, 16, kernels.AttentionCached{Scale: 0.25}, ints(5, 6, 7, -1, -1))
+	add("window", 80, 4, 2, 16, kernels.AttentionCached{Scale: 0.25, Window: 9}, upTo(0, 70))
+	add("soft cap", 40, 4, 2, 16, kernels.AttentionCached{Scale: 2, SoftCap: 3}, upTo(5, 30))
+	return e
+}
+
+// upTo are the positions from lo to hi-1.
+func upTo(lo, hi int) Operand {
+	var v []int32
+	for p := lo; p < hi; p++ {
+		v = append(v, int32(p))
+	}
+	return ints(v...)
 }

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -54,3 +56,16 @@ func (e embedBwd) Infer(in []Ty) ([]Ty, error) {
 }
 
 func (e embedBwd) Cost(in []Ty) Cost { return cost(e, in, in[1].Shape.TotalSize()) }
+
+func embedExamples() Examples {
+	e := Examples{Refused: []Refusal{
+		{embed{}, []Operand{floats(5, 3), floats(4)}, "ids is float64, wants int32"},
+		{embed{}, []Operand{floats(5), ints(1)}, "weight has shape (5), wants 2 dimensions"},
+		{embed{}, []Operand{floats(5, 3)}, "1 inputs, wants 2"},
+	}}
+	for _, n := range oddSizes() {
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), embed{}, []Operand{floats(n+2, n), cycle(n, n+2)}})
+	}
+	e.Cases = append(e.Cases, Case{"one row for all", embed{}, []Operand{floats(3, 40), ints(make([]int32, 300)...)}})
+	return e
+}

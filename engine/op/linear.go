@@ -206,3 +206,48 @@ func (s linearBwd) Cost(in []Ty) Cost {
 	o := in[1].Shape[0]
 	return cost(s, in, 2*t*(i*o+s.k.Rank*3*(i+o)))
 }
+
+func linearExamples() Examples {
+	lora := kernels.Linear{Rank: 3, Scale: 1.5}
+	e := Examples{Refused: []Refusal{
+		{linear{}, []Operand{floats(3, 4), floats(5, 6)}, "x has shape (3, 4), its 4 values a token must equal the weight's inputs (6)"},
+		{linear{heads: 3}, []Operand{floats(3, 4), floats(5, 4)}, "outputs (5) must be divisible by heads (3)"},
+		{linear{k: kernels.Linear{Bias: true}}, []Operand{floats(3, 4), floats(5, 4), floats(4)}, "bias has shape (4), wants (5)"},
+		{linear{k: lora}, []Operand{floats(3, 4), floats(5, 4), stats(2, 4), stats(5, 3)}, "A has shape (2, 4), wants (3, 4)"},
+		{linear{k: lora}, []Operand{floats(3, 4), floats(5, 4), stats(3, 4), stats(3, 5)}, "B has shape (3, 5), wants (5, 3)"},
+		{linear{k: lora}, []Operand{floats(3, 4), floats(5, 4)}, "2 inputs, wants 4"},
+		{linear{k: kernels.Linear{Dropout: 0.5}}, []Operand{floats(3, 4), floats(5, 4), ints(1, 2, 3)}, "dropout is 0.5 with rank 0"},
+		{linear{k: kernels.Linear{Rank: 1, Dropout: 1}}, []Operand{floats(3, 4), floats(5, 4)}, "dropout is 1, wants 0 <= dropout < 1"},
+	}}
+	add := func(name string, tokens, in, out int, k kernels.Linear, heads int, change func([]Operand)) {
+		ops := []Operand{floats(tokens, in), floats(out, in)}
+		if k.Bias {
+			ops = append(ops, floats(out))
+		}
+		if k.Rank > 0 {
+			ops = append(ops, stats(k.Rank, in), stats(out, k.Rank))
+		}
+		if k.Dropout > 0 {
+			ops = append(ops, cycle(tokens, 1<<20))
+		}
+		if change != nil {
+			change(ops)
+		}
+		e.Cases = append(e.Cases, Case{name, linear{k: k, heads: heads}, ops})
+	}
+	all := kernels.Linear{Bias: true, Rank: 4, Scale: 0.5, Dropout: 0.3, Salt: 9}
+	for _, n := range oddSizes() {
+		add(fmt.Sprintf("plain %d", n), n, n+2, n, kernels.Linear{}, 0, nil)
+		add(fmt.Sprintf("everything %d", n), n, n, n+1, all, 0, nil)
+	}
+	add("frozen", 19, 13, 11, kernels.Linear{}, 0, func(o []Operand) { o[1] = o[1].frozen() })
+	add("frozen with trained bias", 19, 13, 11, kernels.Linear{Bias: true}, 0, func(o []Operand) { o[1] = o[1].frozen() })
+	add("LoRA on frozen", 67, 70, 66, kernels.Linear{Rank: 16, Scale: 2}, 0, func(o []Operand) { o[1] = o[1].frozen() })
+	add("frozen LoRA", 19, 13, 11, lora, 0, func(o []Operand) { o[1], o[2], o[3] = o[1].frozen(), o[2].frozen(), o[3].frozen() })
+	add("rank above width", 5, 3, 2, kernels.Linear{Rank: 9, Scale: 1}, 0, nil)
+	add("heads out", 5, 6, 12, lora, 3, nil)
+	add("heads in", 5, 12, 6, lora, 0, func(o []Operand) { o[0] = floats(5, 3, 4) })
+	add("deep", 33, 1030, 17, lora, 0, nil)
+	add("long", 515, 20, 18, all, 0, nil)
+	return e
+}

@@ -72,3 +72,43 @@ func (linearCrossEntropy) GradOf(wanted []bool, _ G.Nodes, out, grad *G.Node) (G
 func (s linearCrossEntropy) Cost(in []Ty) Cost {
 	return cost(s, in, 4*in[0].Shape[0]*in[1].Shape.TotalSize())
 }
+
+func linearCrossEntropyExamples() Examples {
+	s := linearCrossEntropy{}
+	e := Examples{Refused: []Refusal{
+		{s, []Operand{floats(2, 3), floats(5, 4), ints(0, 0), stats(2)}, "hidden has 3 values a token, the weight has 4 inputs"},
+		{s, []Operand{floats(2, 3), floats(5, 3), ints(0), stats(2)}, "targets has 1 elements, wants one for each of the 2 tokens"},
+		{s, []Operand{floats(2, 3), floats(5, 3), ints(0, 0), stats(3)}, "weights has shape (3), wants (2)"},
+		{linearCrossEntropy{kernels.LinearCrossEntropy{SoftCap: -2}}, []Operand{floats(2, 3), floats(5, 3), ints(0, 0), stats(2)}, "soft cap is -2"},
+	}}
+	// add makes a case in which every third token has weight 0; its hidden state is padding and its target absurd.
+	add := func(name string, tokens, d, vocab int, softCap float64) {
+		targets := cycle(tokens, vocab)
+		marker := ints(make([]int32, tokens)...)
+		weights := stats(tokens)
+		for t := range tokens {
+			weights.Values = append(weights.Values, (0.5+float64(t%5))/float64(tokens))
+			if t%3 == 2 {
+				targets.Ints[t], marker.Ints[t], weights.Values[t] = -1, -1, 0
+			}
+		}
+		e.Cases = append(e.Cases, Case{name, linearCrossEntropy{kernels.LinearCrossEntropy{SoftCap: softCap}}, []Operand{
+			floats(tokens, d).pad(marker), floats(vocab, d), targets, weights,
+		}})
+	}
+	for _, n := range oddSizes() {
+		add(fmt.Sprint(n), n, n+1, n+3, 0)
+	}
+	add("soft cap", 17, 9, 31, 1.5)
+	add("large logits", 9, 20, 31, 0)
+	last := &e.Cases[len(e.Cases)-1]
+	last.In[0] = last.In[0].fill(func(u float64) float64 { return 60 * u })
+	add("frozen head", 9, 20, 31, 0)
+	last = &e.Cases[len(e.Cases)-1]
+	last.In[1] = last.In[1].frozen()
+	add("negative weight", 9, 20, 31, 0)
+	e.Cases[len(e.Cases)-1].In[3].Values[1] = -0.5
+	add("one word", 5, 3, 1, 0)
+	add("wide", 65, 40, 1031, 0)
+	return e
+}

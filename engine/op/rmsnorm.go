@@ -81,3 +81,24 @@ func (rmsNormBwd) Infer(in []Ty) ([]Ty, error) {
 }
 
 func (s rmsNormBwd) Cost(in []Ty) Cost { return cost(s, in, 9*in[0].Shape.TotalSize()) }
+
+func rmsNormExamples() Examples {
+	s := rmsNorm{kernels.RMSNorm{Eps: 1e-5}}
+	e := Examples{Refused: []Refusal{
+		{s, []Operand{floats(3, 4), floats(5)}, "x has shape (3, 4), its last dimension (4) must equal the weight's (5)"},
+		{rmsNorm{kernels.RMSNorm{Eps: -1}}, []Operand{floats(3, 4), floats(4)}, "eps is -1"},
+		{s, []Operand{ints(1, 2), floats(2)}, "x is int32"},
+	}}
+	for _, n := range oddSizes() {
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), s, []Operand{floats(n, n+1), floats(n + 1)}})
+	}
+	e.Cases = append(e.Cases,
+		Case{"heads", s, []Operand{floats(9, 3, 5), floats(5)}},
+		Case{"wide", s, []Operand{floats(37, 576), floats(576)}},
+		Case{"tall", s, []Operand{floats(517, 3), floats(3)}},
+		Case{"large values", s, []Operand{floats(5, 67).fill(func(u float64) float64 { return 1e4 * u }), floats(67)}},
+		Case{"tiny values", s, []Operand{floats(5, 67).fill(func(u float64) float64 { return 1e-4 * u }), floats(67)}},
+		Case{"frozen weight", s, []Operand{floats(7, 33), floats(33).frozen()}},
+	)
+	return e
+}

@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 
 	"attune/kernels"
 
@@ -44,3 +45,24 @@ func (s rope) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 }
 
 func (s rope) Cost(in []Ty) Cost { return cost(s, in, 3*in[0].Shape.TotalSize()) }
+
+func ropeExamples() Examples {
+	spec := func(half int, scale float64) rope {
+		k := kernels.RoPE{Scale: scale}
+		for i := range half {
+			k.InvFreq = append(k.InvFreq, math.Pow(10000, -float64(i)/float64(half)))
+		}
+		return rope{k}
+	}
+	e := Examples{Refused: []Refusal{
+		{spec(2, 1), []Operand{floats(3, 2, 6), ints(0, 1, 2)}, "head_dim (6) must be twice the number of frequencies (2)"},
+		{spec(2, 1), []Operand{floats(3, 2, 4), ints(0, 1)}, "positions has 2 elements, wants one for each of the 3 tokens"},
+	}}
+	for _, n := range oddSizes() {
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), spec(n/2+1, 1), []Operand{floats(n, 3, 2*(n/2+1)), cycle(n, 900)}})
+	}
+	e.Cases = append(e.Cases,
+		Case{"scaled", spec(16, 1.25), []Operand{floats(7, 1, 32), cycle(7, 100)}},
+		Case{"far", spec(32, 1), []Operand{floats(3, 2, 64), ints(0, 8191, 131071)}})
+	return e
+}

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -27,4 +29,12 @@ func (rows) Infer(in []Ty) ([]Ty, error) {
 func (rows) Cost(in []Ty) Cost {
 	n, d := in[1].Shape[0], in[0].Shape[1]
 	return Cost{Bytes: int64(2*n*d*int(in[0].Dtype.Size()) + 4*n)}
+}
+
+func rowsExamples() Examples {
+	e := Examples{Refused: []Refusal{{rows{}, []Operand{floats(2, 3, 4), ints(1)}, "x has shape (2, 3, 4), wants 2 dimensions"}}}
+	for _, n := range oddSizes() {
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), rows{}, []Operand{floats(n, n+1), cycle(n/2+1, n)}})
+	}
+	return e
 }

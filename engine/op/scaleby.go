@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -33,3 +35,11 @@ func (scaleBy) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 }
 
 func (s scaleBy) Cost(in []Ty) Cost { return cost(s, in, in[0].Shape.TotalSize()) }
+
+func scaleByExamples() Examples {
+	e := Examples{Refused: []Refusal{{scaleBy{}, []Operand{floats(2, 3), floats(1)}, "s has shape (1), wants 0 dimensions"}}}
+	for _, n := range oddSizes() {
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), scaleBy{}, []Operand{floats(n, n), stats()}})
+	}
+	return e
+}

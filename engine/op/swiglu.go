@@ -63,3 +63,19 @@ func (s swiGLUBwd) Infer(in []Ty) ([]Ty, error) {
 }
 
 func (s swiGLUBwd) Cost(in []Ty) Cost { return cost(s, in, 10*in[0].Shape.TotalSize()) }
+
+func swiGLUExamples() Examples {
+	e := Examples{Refused: []Refusal{
+		{swiGLU{kernels.SwiGLU{Act: "relu"}}, []Operand{floats(2, 3), floats(2, 3)}, `activation "relu" is none of ["silu" "gelu_tanh" "gelu"]`},
+		{swiGLU{kernels.SwiGLU{Act: "silu"}}, []Operand{floats(2, 3), floats(2, 4)}, "up has shape (2, 4), wants (2, 3)"},
+	}}
+	for _, act := range kernels.Activations() {
+		s := swiGLU{kernels.SwiGLU{Act: act}}
+		for _, n := range oddSizes() {
+			e.Cases = append(e.Cases, Case{fmt.Sprintf("%s %d", act, n), s, []Operand{floats(n, n+2), floats(n, n+2)}})
+		}
+		wide := floats(7, 99).fill(func(u float64) float64 { return 30 * u * u * u })
+		e.Cases = append(e.Cases, Case{act + " far from zero", s, []Operand{wide, floats(7, 99)}})
+	}
+	return e
+}
