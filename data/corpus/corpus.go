@@ -1,0 +1,180 @@
+// Package corpus turns files of rows into the examples of a run: it reads, renders with the chat template, tokenizes,
+// marks what is trained and cuts, and counts what became of every row. Everything wrong with the rows of all files is
+// reported together, before any weights are loaded.
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"attune/data"
+	"attune/data/chat"
+	"attune/data/loader"
+	"attune/data/source"
+	"attune/data/tokenizer"
+	"attune/internal/rng"
+)
+
+// Options say how rows become examples.
+type Options struct {
+	Template    *chat.Template
+	Tokenizer   *tokenizer.Tokenizer
+	Stops       []int32 // ids that end a turn, see chat.Template.Stops
+	TrainOn     string  // all | last
+	System      string  // for conversations that have no system message
+	SystemRatio float64 // share of the rows that get it
+	Seed        uint64  // chooses them
+	MaxLength   int
+	Overlength  chat.Policy
+	Progress    func(rows int) // called now and then; nil = not
+}
+
+// File is one source of rows.
+type File struct {
+	Path   string
+	Format string
+}
+
+// Report is what became of a file's rows.
+type Report struct {
+	Path          string `json:"path"`
+	Schema        string `json:"schema"`
+	Rows          int    `json:"rows"`
+	Examples      int    `json:"examples"`
+	Tokens        int    `json:"tokens"`
+	TrainedTokens int    `json:"trained_tokens"`
+	Longest       int    `json:"longest"` // tokens of the longest example
+	Cut           int    `json:"cut,omitempty"`
+	Split         int    `json:"split,omitempty"`
+	Dropped       int    `json:"dropped,omitempty"`
+	TrainedLost   int    `json:"trained_tokens_lost,omitempty"` // by cutting and dropping
+	StopsTrained  int    `json:"stops_trained"`                 // trained end-of-turn tokens
+	Warnings      int    `json:"warnings,omitempty"`
+}
+
+// Error is everything wrong with the rows of a run, one complaint a line.
+type Error struct{ Files []error }
+
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Files))
+	for i, f := range e.Files {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e *Error) Unwrap() []error { return e.Files }
+
+// ReadAll reads every file, one Set and one Report each. Its error is an *Error with the complaints of all files.
+func ReadAll(files []File, o Options) ([]*loader.Set, []Report, error) {
+	var sets []*loader.Set
+	var reports []Report
+	bad := &Error{}
+	for _, f := range files {
+		set, report, err := read(f, o)
+		if err != nil {
+			bad.Files = append(bad.Files, err)
+		}
+		sets, reports = append(sets, set), append(reports, report)
+	}
+	if len(bad.Files) > 0 {
+		return nil, nil, bad
+	}
+	return sets, reports, nil
+}
+
+// read reads one file.
+func read(f File, o Options) (*loader.Set, Report, error) {
+	b := &builder{o: o, set: &loader.Set{}, report: Report{Path: f.Path}}
+	err := source.Each(f.Path, source.Options{Format: f.Format, Warn: func(source.Warning) { b.report.Warnings++ }}, b.row)
+	if err != nil {
+		return nil, b.report, err
+	}
+	return b.set, b.report, b.check()
+}
+
+// builder collects the examples of one file.
+type builder struct {
+	o      Options
+	set    *loader.Set
+	report Report
+	texts  int // rows of plain text
+}
+
+// row adds the examples of one conversation; what is wrong with it comes back as a *source.RowError.
+func (b *builder) row(c data.Conversation) error {
+	b.report.Rows++
+	if b.o.Progress != nil && b.report.Rows%512 == 0 {
+		b.o.Progress(b.report.Rows)
+	}
+	if c.Messages == nil {
+		b.texts++
+	}
+	o := chat.EncodeOptions{RenderOptions: chat.RenderOptions{TrainOn: b.o.TrainOn}}
+	if b.o.System != "" && rng.New(b.o.Seed, rng.Hash("system"), uint64(b.report.Rows)).Float64() < b.o.SystemRatio {
+		o.System = b.o.System
+	}
+	examples, err := b.o.Template.EncodeAll(b.o.Tokenizer, c, o)
+	if err != nil {
+		return complaint(c.Position, err)
+	}
+	for _, e := range examples {
+		cut, err := chat.Cut(e, b.o.MaxLength, b.o.Overlength)
+		if err != nil {
+			return complaint(c.Position, err)
+		}
+		b.report.Cut += cut.Cut
+		b.report.Dropped += cut.Dropped
+		b.report.TrainedLost += cut.TrainedLost
+		if cut.Split > 0 {
+			b.report.Split++
+		}
+		for _, part := range cut.Examples {
+			b.add(part)
+		}
+	}
+	return nil
+}
+
+func (b *builder) add(e data.Example) {
+	b.set.Add(e)
+	b.report.Examples++
+	b.report.Tokens += len(e.IDs)
+	b.report.TrainedTokens += e.Trained()
+	b.report.Longest = max(b.report.Longest, len(e.IDs))
+	for i := 1; i < len(e.IDs); i++ {
+		if e.Weights[i] != 0 && slices.Contains(b.o.Stops, e.IDs[i]) {
+			b.report.StopsTrained++
+		}
+	}
+}
+
+// check is what must hold of the file as a whole.
+func (b *builder) check() error {
+	at := data.Position{File: b.report.Path}
+	switch {
+	case b.report.TrainedTokens == 0:
+		return &source.RowError{Position: at, What: fmt.Sprintf("none of the %d tokens would be trained (%d rows cut, %d dropped)", b.report.Tokens, b.report.Cut, b.report.Dropped),
+			Do: "raise data.max_length, or look at the rows"}
+	case b.report.StopsTrained == 0 && b.texts < b.report.Rows:
+		return &source.RowError{Position: at, What: fmt.Sprintf("no end-of-turn token is ever trained in %d examples, so the model would not learn to stop", b.report.Examples),
+			Do: "set template to the one the model was made for, or raise data.max_length"}
+	}
+	return nil
+}
+
+// complaint gives an error the position of its row, unless it has one.
+func complaint(at data.Position, err error) error {
+	var row *source.RowError
+	if errors.As(err, &row) {
+		return row
+	}
+	what, do, ok := strings.Cut(err.Error(), "; ")
+	if !ok {
+		do = ""
+	}
+	what = strings.TrimPrefix(what, fmt.Sprintf("%s:%d: ", at.File, at.Line))
+	return &source.RowError{Position: at, What: what, Do: do}
+}

@@ -1,0 +1,227 @@
+// Package checkpoint keeps the state of a run on disk: one directory a checkpoint, whole or absent. It is written under
+// a temporary name, every file and the directory are synced, then it is renamed; SHA-256 of every file stands in
+// state.json, so that a torn or damaged one is found and the newest whole one is used.
+package checkpoint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"attune/internal/safetensors"
+	"attune/internal/wholedir"
+)
+
+// Format is the version of the layout; a reader refuses others by name.
+const Format = 1
+
+const (
+	stateName     = "state.json"
+	weightsName   = "weights.safetensors"
+	optimizerName = "optimizer.safetensors"
+	prefix        = "step-"
+	tempPrefix    = "." + prefix // of what internal/wholedir is still writing
+)
+
+// ErrCorrupt marks a checkpoint that is not whole.
+var ErrCorrupt = errors.New("checkpoint is not whole")
+
+// State is everything of a run but its tensors. A step number is enough for the data cursor, the order and dropout: all
+// are functions of it and the seed.
+type State struct {
+	Format        int               `json:"format"`
+	Step          int               `json:"step"`  // optimizer steps done
+	Total         int               `json:"total"` // optimizer steps of the whole run
+	Tokens        int64             `json:"tokens"`
+	TrainedTokens int64             `json:"trained_tokens"`
+	Seconds       float64           `json:"seconds"` // spent training, over all parts of the run
+	BestStep      int               `json:"best_step"`
+	BestLoss      *float64          `json:"best_loss"`      // nil = not evaluated yet
+	BadEvals      int               `json:"bad_evals"`      // evaluations since the best one
+	EvalLoss      *float64          `json:"last_eval_loss"` // nil = not evaluated yet
+	Stopped       string            `json:"stopped,omitempty"`
+	Identity      map[string]string `json:"identity"` // what must not change: hashes of model, template, data, recipe
+	Files         map[string]string `json:"files"`    // SHA-256 of the other files
+}
+
+// Dir is the directory of the checkpoint after step under root.
+func Dir(root string, step int) string { return filepath.Join(root, fmt.Sprintf("%s%06d", prefix, step)) }
+
+// Save writes the checkpoint of st.Step under root and returns its directory. An older one of the same step is replaced.
+func Save(root string, st State, weights, optimizer []safetensors.Tensor) (string, error) {
+	dir := Dir(root, st.Step)
+	st.Format, st.Files = Format, map[string]string{}
+	err := wholedir.Write(dir, func(tmp string) error {
+		for name, tensors := range map[string][]safetensors.Tensor{weightsName: weights, optimizerName: optimizer} {
+			path := filepath.Join(tmp, name)
+			if err := safetensors.Write(path, tensors, nil); err != nil {
+				return err
+			}
+			var err error
+			if st.Files[name], err = hashFile(path); err != nil {
+				return err
+			}
+		}
+		b, err := json.MarshalIndent(st, "", "  ")
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(tmp, stateName), append(b, '\n'), 0o644)
+	})
+	if err != nil {
+		return "", fmt.Errorf("save checkpoint: %w", err)
+	}
+	return dir, nil
+}
+
+// Checkpoint is a whole one, opened: its files are mapped until Close.
+type Checkpoint struct {
+	State
+	Dir       string
+	Weights   *safetensors.File
+	Optimizer *safetensors.File
+}
+
+// Open reads the checkpoint in dir after comparing every file with its hash.
+func Open(dir string) (*Checkpoint, error) {
+	b, err := os.ReadFile(filepath.Join(dir, stateName))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
+	}
+	c := &Checkpoint{Dir: dir}
+	if err := json.Unmarshal(b, &c.State); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s: %w", dir, ErrCorrupt, stateName, err)
+	}
+	if c.Format != Format {
+		return nil, fmt.Errorf("%s: checkpoint format %d; this version of attune reads format %d", dir, c.Format, Format)
+	}
+	for _, name := range []string{weightsName, optimizerName} {
+		got, err := hashFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
+		}
+		if got != c.Files[name] {
+			return nil, fmt.Errorf("%s: %w: %s does not have the SHA-256 that %s names", dir, ErrCorrupt, name, stateName)
+		}
+	}
+	if c.Weights, err = safetensors.Open(filepath.Join(dir, weightsName)); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
+	}
+	if c.Optimizer, err = safetensors.Open(filepath.Join(dir, optimizerName)); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err), c.Weights.Close())
+	}
+	return c, nil
+}
+
+// Close unmaps the files.
+func (c *Checkpoint) Close() error { return errors.Join(c.Weights.Close(), c.Optimizer.Close()) }
+
+// Latest opens the newest whole checkpoint under root, nil where there is none. What was passed over, and why, is in
+// skipped.
+func Latest(root string) (c *Checkpoint, skipped []error, err error) {
+	steps, err := list(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range slices.Backward(steps) {
+		c, err := Open(filepath.Join(root, name))
+		if err == nil {
+			return c, skipped, nil
+		}
+		skipped = append(skipped, err)
+	}
+	return nil, skipped, nil
+}
+
+// list names the checkpoints under root, oldest first.
+func list(root string) ([]string, error) {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, ok := stepOf(e.Name()); ok && e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		x, _ := stepOf(a)
+		y, _ := stepOf(b)
+		return x - y
+	})
+	return names, nil
+}
+
+func stepOf(name string) (int, bool) {
+	digits, ok := strings.CutPrefix(name, prefix)
+	if !ok || digits == "" || len(digits) > 12 {
+		return 0, false
+	}
+	n := 0
+	for _, r := range digits {
+		if r < '0' || r > '9' {
+			return 0, false
+		}
+		n = n*10 + int(r-'0')
+	}
+	return n, true
+}
+
+// Prune removes all but the newest keep checkpoints and the one of step best, and what unfinished writes left behind.
+func Prune(root string, keep, best int) error {
+	names, err := list(root)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		if step, _ := stepOf(name); i < len(names)-keep && step != best {
+			if err := os.RemoveAll(filepath.Join(root, name)); err != nil {
+				return fmt.Errorf("remove old checkpoint: %w", err)
+			}
+		}
+	}
+	return Sweep(root)
+}
+
+// Sweep removes what writes that were cut off left under root. Only the run that holds the lock may call it.
+func Sweep(root string) error {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep checkpoints: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), tempPrefix) {
+			if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
+				return fmt.Errorf("sweep checkpoints: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,141 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"attune/engine/exec"
+	"attune/engine/nn"
+)
+
+// prefill is the most tokens of a prompt that are computed at once.
+const prefill = 512
+
+// Decoder reads and writes a key/value cache: each Feed continues the text before it.
+type Decoder struct {
+	s     *Session
+	rows  int // S, of the cache
+	at    int // tokens in the cache
+	cache map[string]exec.Operand
+}
+
+// NewDecoder makes an empty cache for texts of up to rows tokens.
+func (s *Session) NewDecoder(rows int) (*Decoder, error) {
+	d := &Decoder{s: s, rows: rows, cache: map[string]exec.Operand{}}
+	b, _, err := s.graph(generating, 1, rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range b.Inputs() {
+		if !in.Cache {
+			continue
+		}
+		o := exec.Operand{Dtype: s.o.Dtype, Shape: in.Shape}
+		if o.Buf, err = s.o.Device.Alloc(o.Bytes()); err != nil {
+			return nil, fmt.Errorf("allocate the key/value cache of %d tokens: %w", rows, err)
+		}
+		d.cache[in.Name] = o
+	}
+	return d, nil
+}
+
+// Rows is how many tokens the cache holds.
+func (d *Decoder) Rows() int { return d.rows }
+
+// Len is how many tokens have been fed since the last Reset.
+func (d *Decoder) Len() int { return d.at }
+
+// Reset forgets everything fed.
+func (d *Decoder) Reset() { d.at = 0 }
+
+// Feed continues with ids and gives the logits (V) that follow the last of them, valid until the next call.
+func (d *Decoder) Feed(ids []int32) ([]float32, error) {
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("feed: no tokens")
+	}
+	if d.at+len(ids) > d.rows {
+		return nil, fmt.Errorf("feed: %d tokens behind %d in a cache of %d", len(ids), d.at, d.rows)
+	}
+	var logits []float32
+	for len(ids) > 0 {
+		n := min(len(ids), prefill)
+		var err error
+		if logits, err = d.chunk(ids[:n]); err != nil {
+			return nil, err
+		}
+		ids = ids[n:]
+	}
+	return logits, nil
+}
+
+// chunk runs up to prefill tokens, padded to one of a few lengths; padding has position -1 and leaves the cache alone.
+func (d *Decoder) chunk(ids []int32) ([]float32, error) {
+	t := 1
+	for t < len(ids) {
+		t *= 2
+	}
+	k := key{purpose: generating, tokens: t, cache: d.rows}
+	p, err := d.s.getWith(k, d.cache)
+	if err != nil {
+		return nil, err
+	}
+	padded, positions := make([]int32, t), make([]int32, t)
+	copy(padded, ids)
+	for i := range positions {
+		positions[i] = -1
+		if i < len(ids) {
+			positions[i] = int32(d.at + i)
+		}
+	}
+	for name, v := range map[string][]int32{nn.IDs: padded, nn.Positions: positions, nn.Rows: {int32(len(ids) - 1)}} {
+		if err := exec.Upload(d.s.o.Device, p.inputs[name], int32Bytes(v)); err != nil {
+			return nil, fmt.Errorf("upload %s: %w", name, err)
+		}
+	}
+	if err := p.runner.Run(context.Background()); err != nil {
+		return nil, err
+	}
+	d.at += len(ids)
+	return d.s.floats(p.runner.Output(0))
+}
+
+// Close frees the cache.
+func (d *Decoder) Close() error {
+	for k := range d.s.programs { // programs are bound to this cache
+		if k.purpose == generating && k.cache == d.rows {
+			if err := d.s.closeProgram(d.s.programs[k]); err != nil {
+				return err
+			}
+			delete(d.s.programs, k)
+		}
+	}
+	for _, o := range d.cache {
+		if err := o.Buf.Free(); err != nil {
+			return err
+		}
+	}
+	d.cache = nil
+	return nil
+}
+
+// floats downloads an operand as float32.
+func (s *Session) floats(o exec.Operand) ([]float32, error) {
+	raw, err := exec.Download(s.o.Device, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Dtype.Size() == 2 {
+		v := make([]float32, len(raw)/2)
+		for i := range v {
+			v[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
+		}
+		return v, nil
+	}
+	v := make([]float32, len(raw)/4)
+	for i := range v {
+		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return v, nil
+}

@@ -1,0 +1,65 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"attune/engine/exec"
+	cpubackend "attune/engine/exec/cpu"
+	"attune/kernels"
+	"attune/kernels/cpu"
+)
+
+// ErrNoDevice marks a device that was asked for and is not there.
+var ErrNoDevice = errors.New("no such device")
+
+// Device is a backend with what a session asks of it besides.
+type Device struct {
+	exec.Backend
+	// Scratch is the working memory a kernel needs.
+	Scratch func(k kernels.Kernel, in, out []exec.Type) int64
+	// Wrap makes a mapped file's bytes a read-only buffer without copying; nil where the device has memory of its own.
+	Wrap func(data []byte, d kernels.Dtype) exec.Buffer
+	// Resident is what the device's kernels hold besides all buffers, in bytes.
+	Resident int64
+	// BFloat16 is whether products of bfloat16 are faster than those of float32.
+	BFloat16 bool
+	// Tuned is whether the kernels are the tuned ones rather than plain Go.
+	Tuned bool
+	// Why says how the device was chosen.
+	Why string
+}
+
+// OpenDevice opens "cpu", "cuda" or "auto" with so many threads (0 = all cores). What is asked for and missing is an
+// ErrNoDevice; auto takes what there is.
+func OpenDevice(name string, threads int) (*Device, error) {
+	var why string
+	switch name {
+	case "cpu":
+		why = "asked for"
+	case "auto", "":
+		why = "this build of attune computes on the processor only"
+	case "cuda":
+		return nil, fmt.Errorf("compute.device cuda: %w: this build of attune computes on the processor only; set compute.device: cpu", ErrNoDevice)
+	default:
+		return nil, fmt.Errorf("compute.device %q: %w; there are auto, cpu, cuda", name, ErrNoDevice)
+	}
+	b, err := cpubackend.New(cpu.Options{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	return &Device{Backend: b, Scratch: b.Scratch, Wrap: cpubackend.Wrap, Resident: b.Resident(),
+		BFloat16: strings.HasSuffix(b.Name(), "bf16"), Tuned: !strings.HasSuffix(b.Name(), " go"), Why: why}, nil
+}
+
+// Dtype resolves compute.dtype: auto is bfloat16 where the device is faster with it.
+func (d *Device) Dtype(name string) (kernels.Dtype, error) {
+	switch {
+	case name == "float32" || (name == "auto" || name == "") && !d.BFloat16:
+		return kernels.Float32, nil
+	case name == "bfloat16" || name == "auto" || name == "":
+		return kernels.BFloat16, nil
+	}
+	return 0, fmt.Errorf("compute.dtype %q: there are auto, float32, bfloat16", name)
+}

@@ -1,0 +1,428 @@
+// Package session is one model on one device: its weights bound once, a program for each purpose and row length made when
+// it is first needed, all in one arena. Training, evaluation and generation are written on top of it.
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"attune/data"
+	"attune/engine/exec"
+	"attune/engine/model"
+	"attune/engine/nn"
+	"attune/engine/op"
+	"attune/internal/safetensors"
+	"attune/kernels"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// Options say what is put on the device.
+type Options struct {
+	Device  *Device
+	Model   *model.Checkpoint
+	Dtype   kernels.Dtype                           // of frozen weights and activations; trained weights are float32
+	Adapter func(path string, in, out int) *nn.LoRA // nil = none
+	Trained func(name string) bool                  // base weights that are trained; nil = none
+	Limit   int64                                   // bytes that activations may take; 0 = what the device has free
+	Layers  int                                     // layers recomputed at least; more where the limit asks for it
+	Auto    bool                                    // recompute as little as fits Limit, rather than Layers exactly
+	Observe func(step exec.Step, seconds float64)   // told of every kernel; slow
+}
+
+// Session holds weights and programs. It is used by one goroutine at a time.
+type Session struct {
+	o        Options
+	params   []nn.Param              // weights in the graph's order
+	values   map[string]exec.Operand // by name
+	grads    map[string]exec.Operand // of trained weights, bound by BindGradients
+	owned    []exec.Buffer
+	programs map[key]*program
+	arena    exec.Buffer
+}
+
+// key is what a program was compiled for.
+type key struct {
+	purpose purpose
+	tokens  int
+	cache   int
+}
+
+type purpose uint8
+
+const (
+	training purpose = iota
+	judging
+	generating
+)
+
+// program is a compiled graph with the buffers of its inputs.
+type program struct {
+	*exec.Program
+	runner *exec.Runner
+	inputs map[string]exec.Operand
+}
+
+// New binds the model's weights to the device: mapped where they lie if they have the dtype wanted, converted otherwise.
+// Adapters are zero until LoadTrained.
+func New(o Options) (*Session, error) {
+	s := &Session{o: o, values: map[string]exec.Operand{}, grads: map[string]exec.Operand{}, programs: map[key]*program{}}
+	b, _, err := s.graph(judging, 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	s.params = b.Params()
+	for _, p := range s.params {
+		if err := s.place(p); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// Storage is the dtype of a weight on the device.
+func (s *Session) storage(p nn.Param) kernels.Dtype {
+	if p.Trained || p.Kind == nn.Adapter {
+		return kernels.Float32
+	}
+	return s.o.Dtype
+}
+
+// place gives one weight its memory and its value.
+func (s *Session) place(p nn.Param) error {
+	dt := s.storage(p)
+	o := exec.Operand{Dtype: dt, Shape: p.Shape}
+	if p.Kind == nn.Adapter {
+		return s.alloc(p.Name, o)
+	}
+	w, err := s.o.Model.Weight(p.Name)
+	if err != nil {
+		return err
+	}
+	if w.Dtype == dt && !p.Trained && s.o.Device.Wrap != nil {
+		o.Buf = s.o.Device.Wrap(w.Data, dt)
+		s.values[p.Name] = o
+		return nil
+	}
+	if err := s.alloc(p.Name, o); err != nil {
+		return err
+	}
+	raw, err := w.As(dt)
+	if err != nil {
+		return err
+	}
+	return exec.Upload(s.o.Device, s.values[p.Name], raw)
+}
+
+func (s *Session) alloc(name string, o exec.Operand) error {
+	buf, err := s.o.Device.Alloc(o.Bytes())
+	if err != nil {
+		return fmt.Errorf("place %s: %w", name, err)
+	}
+	s.owned = append(s.owned, buf)
+	o.Buf = buf
+	s.values[name] = o
+	return nil
+}
+
+// graph builds what purpose needs for rows of so many tokens, and its outputs.
+func (s *Session) graph(p purpose, tokens, cache int) (*nn.Builder, G.Nodes, error) {
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{Tokens: tokens, CacheLen: cache, Adapter: s.o.Adapter, Trained: s.o.Trained})
+	var outputs G.Nodes
+	if p == generating {
+		outputs = G.Nodes{s.o.Model.Config.Logits(b)}
+	} else {
+		loss, _ := s.o.Model.Config.Train(b)
+		outputs = G.Nodes{loss}
+	}
+	if err := b.Err(); err != nil {
+		return nil, nil, err
+	}
+	return b, outputs, nil
+}
+
+// Classes of the plan's inputs.
+const (
+	ClassWeights = "weights"
+	ClassTrained = "trained weights"
+	ClassGrads   = "gradients"
+	ClassBatch   = "batch"
+)
+
+// compile makes the program of a key, without memory.
+func (s *Session) compile(k key) (*program, error) {
+	b, outputs, err := s.graph(k.purpose, k.tokens, k.cache)
+	if err != nil {
+		return nil, err
+	}
+	o := exec.Options{Activations: s.o.Dtype, Storage: map[string]kernels.Dtype{}, Layers: b.LayerStarts(), Scratch: s.o.Device.Scratch}
+	class := map[string]string{}
+	for _, p := range b.Params() {
+		o.Storage[p.Name], class[p.Name] = s.storage(p), ClassWeights
+		if p.Trained || p.Kind == nn.Adapter {
+			class[p.Name] = ClassTrained
+		}
+	}
+	for _, in := range b.Inputs() {
+		class[in.Name] = ClassBatch
+		if in.Cache {
+			o.Storage[in.Name] = s.o.Dtype
+		}
+	}
+	if k.purpose == training {
+		grads, err := op.Backward(outputs[0], b.Trained())
+		if err != nil {
+			return nil, err
+		}
+		i := 0
+		for _, p := range b.Params() {
+			if p.Trained {
+				into := gradName(p.Name)
+				o.Accumulate = append(o.Accumulate, exec.Accumulation{Grad: grads[i], Into: into})
+				class[into] = ClassGrads
+				i++
+			}
+		}
+		o.Recompute = exec.Recompute{Layers: s.o.Layers, Auto: s.o.Auto, Limit: s.o.Limit}
+	}
+	o.Class = func(name string) string { return class[name] }
+	p, err := exec.Compile(outputs, o)
+	if err != nil {
+		return nil, err
+	}
+	return &program{Program: p}, nil
+}
+
+func gradName(param string) string { return param + ".grad" }
+
+// Plan is what training on rows of so many tokens takes, without allocating it.
+func (s *Session) Plan(tokens int) (exec.Plan, error) {
+	p, err := s.compile(key{purpose: training, tokens: tokens})
+	if err != nil {
+		return exec.Plan{}, err
+	}
+	return p.Program.Plan(), nil
+}
+
+// Reserve allocates the arena for rows of up to so many tokens, trained on or only judged, before anything else runs, so
+// that memory cannot run out later.
+func (s *Session) Reserve(tokens int, train bool) error {
+	purposes := []purpose{judging}
+	if train {
+		purposes = append(purposes, training)
+	}
+	size := int64(exec.Align)
+	for _, p := range purposes {
+		c, err := s.compile(key{purpose: p, tokens: tokens})
+		if err != nil {
+			return err
+		}
+		size = max(size, c.Program.Plan().Arena)
+	}
+	return s.reserve(size)
+}
+
+// reserve grows the arena to size bytes.
+func (s *Session) reserve(size int64) error {
+	if s.arena != nil {
+		if s.arena.Bytes() >= size {
+			return nil
+		}
+		for _, p := range s.programs { // their runners hold the old arena
+			if err := s.closeProgram(p); err != nil {
+				return err
+			}
+		}
+		clear(s.programs)
+		if err := s.arena.Free(); err != nil {
+			return err
+		}
+		s.arena = nil
+	}
+	buf, err := s.o.Device.Alloc(size)
+	if err != nil {
+		return fmt.Errorf("allocate the arena: %w", err)
+	}
+	s.arena = buf
+	return nil
+}
+
+// get is the program of a key, ready to run.
+func (s *Session) get(k key) (*program, error) { return s.getWith(k, nil) }
+
+// getWith binds inputs that are in given to what stands there.
+func (s *Session) getWith(k key, given map[string]exec.Operand) (*program, error) {
+	if p, ok := s.programs[k]; ok {
+		return p, nil
+	}
+	p, err := s.compile(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.reserve(p.Program.Plan().Arena); err != nil {
+		return nil, err
+	}
+	if p.runner, err = exec.NewRunner(s.o.Device, p.Program, s.arena); err != nil {
+		return nil, err
+	}
+	p.inputs = map[string]exec.Operand{}
+	for _, in := range p.Program.Inputs() {
+		o, ok := given[in.Name]
+		if !ok {
+			if o, err = s.input(in); err != nil {
+				return nil, err
+			}
+		}
+		p.inputs[in.Name] = o
+		if err := p.runner.Bind(in.Name, o); err != nil {
+			return nil, err
+		}
+	}
+	s.programs[k] = p
+	return p, nil
+}
+
+// input finds or makes the memory of a program's input.
+func (s *Session) input(in exec.Input) (exec.Operand, error) {
+	if o, ok := s.values[in.Name]; ok {
+		return o, nil
+	}
+	if o, ok := s.grads[in.Name]; ok {
+		return o, nil
+	}
+	if in.Written {
+		return exec.Operand{}, fmt.Errorf("no gradient buffer for %s", in.Name)
+	}
+	buf, err := s.o.Device.Alloc(in.Bytes())
+	if err != nil {
+		return exec.Operand{}, fmt.Errorf("place %s: %w", in.Name, err)
+	}
+	s.owned = append(s.owned, buf)
+	return exec.Operand{Buf: buf, Dtype: in.Dtype, Shape: in.Shape}, nil
+}
+
+// Params are the model's weights, adapters included, in the graph's order.
+func (s *Session) Params() []nn.Param { return s.params }
+
+// Value is where a weight lies.
+func (s *Session) Value(name string) exec.Operand { return s.values[name] }
+
+// BindGradients says where the gradients of trained weights are summed; needed before Accumulate.
+func (s *Session) BindGradients(grad func(param string) (exec.Operand, error)) error {
+	for _, p := range s.params {
+		if p.Trained {
+			o, err := grad(p.Name)
+			if err != nil {
+				return err
+			}
+			s.grads[gradName(p.Name)] = o
+		}
+	}
+	return nil
+}
+
+// Accumulate adds the gradients of a batch to those of the step and gives the batch's share of the step's loss.
+func (s *Session) Accumulate(b data.Batch) (float64, error) { return s.run(training, b) }
+
+// Loss is Σ weights·nll of a batch.
+func (s *Session) Loss(b data.Batch) (float64, error) { return s.run(judging, b) }
+
+func (s *Session) run(why purpose, b data.Batch) (float64, error) {
+	p, err := s.get(key{purpose: why, tokens: b.Tokens})
+	if err != nil {
+		return 0, err
+	}
+	for name, values := range map[string][]int32{nn.IDs: b.IDs, nn.Positions: b.Positions, nn.Segments: b.Segments, nn.Targets: b.Targets, nn.Keys: b.Keys} {
+		if o, ok := p.inputs[name]; ok {
+			if err := exec.Upload(s.o.Device, o, int32Bytes(values)); err != nil {
+				return 0, fmt.Errorf("upload %s: %w", name, err)
+			}
+		}
+	}
+	if err := exec.Upload(s.o.Device, p.inputs[nn.Weights], float32Bytes(b.Weights)); err != nil {
+		return 0, fmt.Errorf("upload weights: %w", err)
+	}
+	if err := p.runner.Run(context.Background()); err != nil {
+		return 0, err
+	}
+	raw, err := exec.Download(s.o.Device, p.runner.Output(0))
+	if err != nil {
+		return 0, err
+	}
+	return float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))), nil
+}
+
+// Trained is a copy of every trained weight, float32, for checkpoints and adapters.
+func (s *Session) Trained() ([]safetensors.Tensor, error) {
+	var ts []safetensors.Tensor
+	for _, p := range s.params {
+		if !p.Trained {
+			continue
+		}
+		raw, err := exec.Download(s.o.Device, s.values[p.Name])
+		if err != nil {
+			return nil, fmt.Errorf("download %s: %w", p.Name, err)
+		}
+		ts = append(ts, safetensors.Tensor{Name: p.Name, Dtype: "F32", Shape: p.Shape, Data: raw})
+	}
+	return ts, nil
+}
+
+// LoadTrained sets every adapter weight and trained weight; get gives the float32 bytes of one.
+func (s *Session) LoadTrained(get func(name string, shape []int) ([]byte, error)) error {
+	for _, p := range s.params {
+		if !p.Trained && p.Kind != nn.Adapter {
+			continue
+		}
+		raw, err := get(p.Name, p.Shape)
+		if err != nil {
+			return err
+		}
+		if err := exec.Upload(s.o.Device, s.values[p.Name], raw); err != nil {
+			return fmt.Errorf("load %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Session) closeProgram(p *program) error {
+	if p.runner == nil {
+		return nil
+	}
+	return p.runner.Close()
+}
+
+// Close frees everything the session allocated; the device and the model stay open.
+func (s *Session) Close() error {
+	var errs []error
+	for _, p := range s.programs {
+		errs = append(errs, s.closeProgram(p))
+	}
+	if s.arena != nil {
+		errs = append(errs, s.arena.Free())
+	}
+	for _, b := range s.owned {
+		errs = append(errs, b.Free())
+	}
+	s.programs, s.arena, s.owned = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+func int32Bytes(v []int32) []byte {
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, uint32(x))
+	}
+	return b
+}
+
+func float32Bytes(v []float32) []byte {
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	return b
+}

@@ -1,0 +1,323 @@
+// Package train is the loop: for each optimizer step it takes the step's packed rows, adds up their gradients, clips,
+// updates, and now and then evaluates and saves. The step is what the run file says: its loss is the sum over its trained
+// tokens divided by their number, however many rows, threads or devices compute it.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"attune/data"
+	"attune/data/loader"
+	"attune/engine/checkpoint"
+	"attune/engine/optim"
+	"attune/engine/session"
+	"attune/internal/safetensors"
+)
+
+// ErrNotFinite marks a run that ended because its loss or gradient was no longer a number.
+var ErrNotFinite = errors.New("not finite")
+
+// Options say how long and how often.
+type Options struct {
+	Schedule      optim.Schedule
+	MicroTokens   int   // tokens of a packed row
+	PadID         int32 // the id on padding
+	EvalEvery     int   // steps between evaluations; 0 = only before the first step and after the last
+	Patience      int   // evaluations without a better loss before the run stops; 0 = never
+	Threshold     float64
+	LoadBest      bool   // end with the best evaluated weights instead of the last
+	SaveEvery     int    // steps between checkpoints; 0 = only at the end
+	Keep          int    // newest checkpoints kept
+	CheckpointDir string // "" = no checkpoints
+	Identity      map[string]string
+}
+
+// Run is one training run: what it trains, on which rows, and where it stands.
+type Run struct {
+	Options
+	Session   *session.Session
+	Optimizer *optim.AdamW
+	Data      *loader.Loader
+	Eval      []data.Batch // weights 1; empty = no evaluation
+	Events    Events
+	state     checkpoint.State
+	evaluated int // the step of the last evaluation, -1 = none
+}
+
+// Step is one optimizer step, a line of metrics.jsonl.
+type Step struct {
+	Step            int     `json:"step"` // from 1
+	Epoch           int     `json:"epoch"`
+	Loss            float64 `json:"loss"`
+	GradNorm        float64 `json:"grad_norm"` // before clipping
+	LearningRate    float64 `json:"learning_rate"`
+	Tokens          int     `json:"tokens"`         // of all roles
+	TrainedTokens   int     `json:"trained_tokens"` // the loss is divided by these
+	PaddedTokens    int     `json:"padded_tokens"`  // computed, padding included
+	MicroBatches    int     `json:"micro_batches"`
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	Seconds         float64 `json:"seconds"`
+}
+
+// Evaluation is the mean loss of the held-out rows' trained tokens, a line of metrics.jsonl.
+type Evaluation struct {
+	Step     int     `json:"step"` // steps done
+	EvalLoss float64 `json:"eval_loss"`
+	Tokens   int     `json:"eval_tokens"`
+	Best     bool    `json:"best"`
+	Seconds  float64 `json:"seconds"`
+}
+
+// Events tell the outside what happens; nil ones are not called. An error ends the run.
+type Events struct {
+	OnStep       func(Step, int) error // and the number of all steps
+	OnEval       func(Evaluation) error
+	OnCheckpoint func(dir string, step int) error
+	BeforeSave   func() error // what a checkpoint counts on must be on disk
+}
+
+// Result is how a run ended.
+type Result struct {
+	Steps         int
+	Total         int
+	Tokens        int64
+	TrainedTokens int64
+	Seconds       float64
+	FirstEval     *float64
+	LastEval      *float64
+	BestEval      *float64
+	BestStep      int
+	EarlyStopped  bool
+	Interrupted   bool
+	LoadedBest    bool
+}
+
+// Resume puts the run where a checkpoint stands: weights, optimizer and counters.
+func (r *Run) Resume(c *checkpoint.Checkpoint) error {
+	if c.Total != r.Data.Steps() {
+		return fmt.Errorf("resume from %s: it is of a run of %d steps, this one has %d", c.Dir, c.Total, r.Data.Steps())
+	}
+	for _, key := range []string{"model", "template", "tokenizer", "data", "recipe"} {
+		if c.Identity[key] != r.Identity[key] {
+			return fmt.Errorf("resume from %s: the %s has changed since; take what it was, or another run_dir", c.Dir, key)
+		}
+	}
+	if err := r.Session.LoadTrained(reader(c.Weights)); err != nil {
+		return fmt.Errorf("resume from %s: %w", c.Dir, err)
+	}
+	if err := r.Optimizer.Load(c.Step, reader(c.Optimizer)); err != nil {
+		return fmt.Errorf("resume from %s: %w", c.Dir, err)
+	}
+	r.state = c.State
+	return nil
+}
+
+// Done is the number of steps that are behind the run.
+func (r *Run) Done() int { return r.state.Step }
+
+// Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set.
+func (r *Run) Train(ctx context.Context) (Result, error) {
+	total := r.Data.Steps()
+	r.state.Total, r.state.Identity = total, r.Identity
+	r.evaluated = -1
+	res := Result{Total: total}
+	if r.state.Step == 0 {
+		if err := r.evaluate(); err != nil {
+			return res, err
+		}
+		res.FirstEval = r.state.EvalLoss
+	}
+	for p := range r.Data.Prefetch(ctx, r.state.Step, loader.PrefetchOptions{MicroTokens: r.MicroTokens, PadID: r.PadID}) {
+		if r.state.Stopped != "" {
+			break
+		}
+		if err := r.step(p); err != nil {
+			return res, err
+		}
+		if err := r.after(total); err != nil {
+			return res, err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	res.EarlyStopped = r.state.Stopped != ""
+	res.Interrupted = ctx.Err() != nil && r.state.Step < total && !res.EarlyStopped
+	if res.Interrupted {
+		if err := r.save(); err != nil {
+			return res, err
+		}
+	}
+	if err := r.finish(&res); err != nil {
+		return res, err
+	}
+	return res, nil
+}
+
+// step is one optimizer step.
+func (r *Run) step(p loader.Packed) error {
+	begin := time.Now()
+	s := Step{Step: p.Step + 1, Epoch: p.Epoch, Tokens: p.Tokens, TrainedTokens: p.Trained, MicroBatches: len(p.Batches),
+		LearningRate: r.Schedule.LR(p.Step)}
+	if err := r.Optimizer.ZeroGrad(); err != nil {
+		return err
+	}
+	for _, b := range p.Batches {
+		loss, err := r.Session.Accumulate(b)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", s.Step, err)
+		}
+		s.Loss += loss
+		s.PaddedTokens += b.Tokens
+	}
+	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
+		return fmt.Errorf("step %d: the loss is %v: %w; a lower learning rate, or compute.dtype: float32, may help", s.Step, s.Loss, ErrNotFinite)
+	}
+	norm, err := r.Optimizer.Step(s.LearningRate)
+	if err != nil {
+		return err
+	}
+	s.GradNorm = norm
+	s.Seconds = time.Since(begin).Seconds()
+	s.TokensPerSecond = float64(s.Tokens) / s.Seconds
+	r.state.Step++
+	r.state.Tokens += int64(s.Tokens)
+	r.state.TrainedTokens += int64(s.TrainedTokens)
+	r.state.Seconds += s.Seconds
+	if r.Events.OnStep != nil {
+		return r.Events.OnStep(s, r.Data.Steps())
+	}
+	return nil
+}
+
+// after evaluates and saves when it is time to.
+func (r *Run) after(total int) error {
+	done := r.state.Step
+	last := done == total
+	if last || r.EvalEvery > 0 && done%r.EvalEvery == 0 {
+		before := r.state.BestStep
+		if err := r.evaluate(); err != nil {
+			return err
+		}
+		if r.Patience > 0 && r.state.BadEvals >= r.Patience && !last {
+			r.state.Stopped = fmt.Sprintf("no better loss in %d evaluations", r.state.BadEvals)
+		}
+		if r.LoadBest && r.state.BestStep != before {
+			return r.save()
+		}
+	}
+	if last || r.state.Stopped != "" || r.SaveEvery > 0 && done%r.SaveEvery == 0 {
+		return r.save()
+	}
+	return nil
+}
+
+func (r *Run) evaluate() error {
+	if len(r.Eval) == 0 || r.evaluated == r.state.Step {
+		return nil
+	}
+	begin := time.Now()
+	loss, tokens, err := MeanLoss(r.Session, r.Eval)
+	if err != nil {
+		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
+	}
+	r.evaluated = r.state.Step
+	e := Evaluation{Step: r.state.Step, EvalLoss: loss, Tokens: tokens, Seconds: time.Since(begin).Seconds()}
+	r.state.EvalLoss = &e.EvalLoss
+	if r.state.BestLoss == nil || loss < *r.state.BestLoss-r.Threshold {
+		e.Best = true
+		r.state.BestLoss, r.state.BestStep, r.state.BadEvals = &e.EvalLoss, r.state.Step, 0
+	} else {
+		r.state.BadEvals++
+	}
+	if r.Events.OnEval != nil {
+		return r.Events.OnEval(e)
+	}
+	return nil
+}
+
+// MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1.
+func MeanLoss(s *session.Session, batches []data.Batch) (loss float64, tokens int, err error) {
+	var sum float64
+	for _, b := range batches {
+		nll, err := s.Loss(b)
+		if err != nil {
+			return 0, 0, err
+		}
+		sum += nll
+		tokens += b.Trained
+	}
+	if tokens == 0 {
+		return 0, 0, errors.New("the held-out rows have no trained token")
+	}
+	return sum / float64(tokens), tokens, nil
+}
+
+func (r *Run) save() error {
+	if r.CheckpointDir == "" {
+		return nil
+	}
+	if r.Events.BeforeSave != nil {
+		if err := r.Events.BeforeSave(); err != nil {
+			return err
+		}
+	}
+	weights, err := r.Session.Trained()
+	if err != nil {
+		return err
+	}
+	var moments []safetensors.Tensor
+	err = r.Optimizer.Save(func(t optim.Tensor) error {
+		moments = append(moments, safetensors.Tensor{Name: t.Name, Dtype: "F32", Shape: t.Shape, Data: t.Data})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	dir, err := checkpoint.Save(r.CheckpointDir, r.state, weights, moments)
+	if err != nil {
+		return err
+	}
+	if err := checkpoint.Prune(r.CheckpointDir, r.Keep, r.state.BestStep); err != nil {
+		return err
+	}
+	if r.Events.OnCheckpoint != nil {
+		return r.Events.OnCheckpoint(dir, r.state.Step)
+	}
+	return nil
+}
+
+// finish fills in the result and, where asked to, goes back to the best evaluated weights.
+func (r *Run) finish(res *Result) error {
+	s := r.state
+	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
+	res.LastEval, res.BestEval, res.BestStep = s.EvalLoss, s.BestLoss, s.BestStep
+	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil || s.BestStep == 0 || r.CheckpointDir == "" {
+		return nil
+	}
+	c, err := checkpoint.Open(checkpoint.Dir(r.CheckpointDir, s.BestStep))
+	if err != nil {
+		return fmt.Errorf("load the best state: %w", err)
+	}
+	res.LoadedBest = true
+	return errors.Join(r.Session.LoadTrained(reader(c.Weights)), c.Close())
+}
+
+// reader gives the float32 bytes of a checkpoint's tensors, checked against the shape that is wanted.
+func reader(f *safetensors.File) func(name string, shape []int) ([]byte, error) {
+	return func(name string, shape []int) ([]byte, error) {
+		t, ok := f.Info(name)
+		if !ok {
+			return nil, fmt.Errorf("%s has no tensor %s", f.Path(), name)
+		}
+		if t.Dtype != "F32" || !slices.Equal(t.Shape, shape) {
+			return nil, fmt.Errorf("%s: %s is %s %v; this run has F32 %v", f.Path(), name, t.Dtype, t.Shape, shape)
+		}
+		return f.Data(name), nil
+	}
+}
