@@ -1,0 +1,422 @@
+package exec_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"attune/engine/exec"
+	"attune/engine/exec/exectest"
+	"attune/engine/op"
+	"attune/kernels"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+	"pgregory.net/rapid"
+)
+
+func run(t testing.TB, m *exectest.Model, o exec.Options, change func(*exec.Runner)) [][]byte {
+	t.Helper()
+	outs, _, err := exectest.Run(exectest.NewReference(), m, o, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outs
+}
+
+func full() exectest.Config {
+	c := exectest.Small()
+	c.Full, c.Dropout = true, 0.25
+	return c
+}
+
+// gorgonia's own machine gives the same loss and the same gradients, bit for bit.
+func TestEqualsTapeMachine(t *testing.T) {
+	for name, c := range map[string]exectest.Config{"lora": exectest.Small(), "full": full()} {
+		t.Run(name, func(t *testing.T) {
+			m := build(t, c)
+			got := run(t, m, exec.Options{}, nil)
+
+			values := make([]G.Value, 1+len(m.Grads))
+			for i, n := range append(G.Nodes{m.Loss}, m.Grads...) {
+				G.Read(n, &values[i])
+			}
+			g := m.Loss.Graph()
+			for name, v := range m.Values {
+				var backing any = v.F
+				if v.I != nil {
+					backing = v.I
+				}
+				if err := G.Let(g.ByName(name)[0], tensor.New(tensor.WithShape(v.Shape...), tensor.WithBacking(backing))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			vm := G.NewTapeMachine(g)
+			if err := vm.RunAll(); err != nil {
+				t.Fatal(err)
+			}
+			if err := vm.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range values {
+				want := exectest.Tensor{}
+				switch d := v.Data().(type) {
+				case float32:
+					want.F = []float32{d}
+				case []float32:
+					want.F = d
+				}
+				if !bytes.Equal(got[i], want.Bytes(kernels.Float32)) {
+					t.Errorf("output %d: %v, TapeMachine %v", i, exectest.Floats(got[i], kernels.Float32), want.F)
+				}
+			}
+		})
+	}
+}
+
+// Recompute, sharing memory and poisoned dead memory change no bit.
+func TestLayoutChangesNoBit(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m, err := exectest.Build(drawConfig(rt))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		o := drawOptions(rt, m)
+		plain := exec.Options{Activations: o.Activations, NoInPlace: true}
+		want := run(t, m, plain, nil)
+		got := run(t, m, o, (*exec.Runner).Poison)
+		for i := range want {
+			if !bytes.Equal(got[i], want[i]) {
+				rt.Fatalf("output %d with %+v: %v, plainly %v", i, o, exectest.Floats(got[i], kernels.Float32), exectest.Floats(want[i], kernels.Float32))
+			}
+		}
+	})
+}
+
+// Activations in bfloat16 come near float32, and the gradients are float32 still.
+func TestBFloat16(t *testing.T) {
+	m := build(t, full())
+	want, got := run(t, m, exec.Options{}, nil), run(t, m, exec.Options{Activations: kernels.BFloat16}, nil)
+	for i := range want {
+		w, g := exectest.Floats(want[i], kernels.Float32), exectest.Floats(got[i], kernels.Float32)
+		if len(w) != len(g) {
+			t.Fatalf("output %d: %d bytes, in float32 %d", i, len(got[i]), len(want[i]))
+		}
+		var diff, norm float64
+		for j := range w {
+			diff += math.Pow(float64(w[j]-g[j]), 2)
+			norm += math.Pow(float64(w[j]), 2)
+		}
+		if math.Sqrt(diff) > 0.05*math.Sqrt(norm) || norm == 0 {
+			t.Errorf("output %d is %.3g off of %.3g", i, math.Sqrt(diff), math.Sqrt(norm))
+		}
+	}
+}
+
+// Gradients accumulated over two micro-batches, each with half of the loss's weights, are those of one batch.
+func TestAccumulate(t *testing.T) {
+	m := build(t, full())
+	whole := run(t, m, exec.Options{}, nil)
+
+	b := exectest.NewReference()
+	var o exec.Options
+	for i, n := range m.Trained {
+		o.Accumulate = append(o.Accumulate, exec.Accumulation{Grad: m.Grads[i], Into: "grad." + n})
+	}
+	p, err := exec.Compile(G.Nodes{m.Loss}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arena, err := exec.NewArena(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := exec.NewRunner(b, p, arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := exectest.Bind(b, m, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := m.Values["weights"]
+	var loss float32
+	for half := range 2 {
+		part := exectest.Tensor{Shape: weights.Shape, F: make([]float32, len(weights.F))}
+		for i, w := range weights.F {
+			if i%2 == half {
+				part.F[i] = w
+			}
+		}
+		buf, err := b.Alloc(int64(4 * len(part.F)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := exec.Operand{Buf: buf, Dtype: kernels.Float32, Shape: part.Shape}
+		if err := errors.Join(exec.Upload(b, w, part.Bytes(kernels.Float32)), r.Bind("weights", w), r.Run(context.Background())); err != nil {
+			t.Fatal(err)
+		}
+		data, err := exec.Download(b, r.Output(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss += exectest.Floats(data, kernels.Float32)[0]
+	}
+	if want := exectest.Floats(whole[0], kernels.Float32)[0]; math.Abs(float64(loss-want)) > 1e-6*float64(want) {
+		t.Errorf("loss %v in two parts, %v in one", loss, want)
+	}
+	for i, n := range m.Trained {
+		data, err := bound.Read("grad." + n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := exectest.Floats(data, kernels.Float32), exectest.Floats(whole[i+1], kernels.Float32)
+		for j := range want {
+			if math.Abs(float64(got[j]-want[j])) > 1e-6 {
+				t.Fatalf("gradient of %s, element %d: %v in two parts, %v in one", n, j, got[j], want[j])
+			}
+		}
+	}
+}
+
+// Programs of two lengths take turns in one arena, and each gives what it gives alone.
+func TestProgramsShareAnArena(t *testing.T) {
+	long, short := exectest.Small(), exectest.Small()
+	long.Tokens, short.Tokens = 24, 8
+	b := exectest.NewReference()
+	models := []*exectest.Model{build(t, short), build(t, long)}
+	var programs []*exec.Program
+	for _, m := range models {
+		programs = append(programs, compile(t, m, exec.Options{}))
+	}
+	arena, err := exec.NewArena(b, programs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var runners []*exec.Runner
+	for i, m := range models {
+		r, err := exec.NewRunner(b, programs[i], arena)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := exectest.Bind(b, m, r); err != nil {
+			t.Fatal(err)
+		}
+		runners = append(runners, r)
+	}
+	for _, i := range []int{0, 1, 0} {
+		if err := runners[i].Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for j, want := range run(t, models[i], exec.Options{}, nil) {
+			got, err := exec.Download(b, runners[i].Output(j))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("program %d, output %d differs from a run in an arena of its own", i, j)
+			}
+		}
+	}
+	small, err := b.Alloc(programs[1].Plan().Arena - 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.NewRunner(b, programs[1], small); err == nil {
+		t.Error("an arena too small was taken")
+	}
+}
+
+// The first NaN is blamed on the operation and the layer it arises in, not where it is seen.
+func TestCheckFinite(t *testing.T) {
+	m := build(t, exectest.Small())
+	m.Values["layers.1.gate"].F[5] = float32(math.Inf(1))
+	_, _, err := exectest.Run(exectest.NewReference(), m, exec.Options{Layers: m.Layers}, func(r *exec.Runner) { r.CheckFinite = true })
+	var bad *exec.NonFiniteError
+	if !errors.As(err, &bad) {
+		t.Fatalf("got %v", err)
+	}
+	if bad.Step.Weight != "layers.1.gate" || bad.Step.Layer != 1 || bad.Step.Kernel.Name() != "linear" || bad.Output != 0 {
+		t.Errorf("blamed %+v", bad)
+	}
+	if !strings.Contains(err.Error(), "linear layers.1.gate (layer 1)") {
+		t.Errorf("message %q", err)
+	}
+}
+
+// Backward steps carry the layer they belong to.
+func TestBackwardLayers(t *testing.T) {
+	m := build(t, exectest.Small())
+	for _, s := range compile(t, m, exec.Options{Layers: m.Layers}).Steps() {
+		if s.Backward && strings.HasPrefix(s.Weight, "layers.") && !strings.HasPrefix(s.Weight, "layers."+string(rune('0'+s.Layer))) {
+			t.Errorf("%v, backward", s)
+		}
+		if s.Weight == "norm" && s.Layer != -1 {
+			t.Errorf("%v is in the head", s)
+		}
+	}
+}
+
+// A cancelled run stops between two steps.
+func TestCancel(t *testing.T) {
+	m := build(t, exectest.Small())
+	b := exectest.NewReference()
+	p := compile(t, m, exec.Options{})
+	arena, err := exec.NewArena(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := exec.NewRunner(b, p, arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Run(context.Background()); err == nil || !strings.Contains(err.Error(), `"ids"`) {
+		t.Errorf("run without inputs: %v", err)
+	}
+	if _, err := exectest.Bind(b, m, r); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n := 0
+	r.Observe = func(exec.Step, time.Duration) {
+		if n++; n == 3 {
+			cancel()
+		}
+	}
+	if err := r.Run(ctx); !errors.Is(err, context.Canceled) || n != 3 {
+		t.Errorf("after %d steps: %v", n, err)
+	}
+	r.Observe = nil
+	if err := r.Run(context.Background()); err != nil {
+		t.Errorf("a run after a cancelled one: %v", err)
+	}
+}
+
+// What does not fit is refused when it is bound.
+func TestBindRefuses(t *testing.T) {
+	m := build(t, exectest.Small())
+	b := exectest.NewReference()
+	p := compile(t, m, exec.Options{})
+	arena, err := exec.NewArena(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := exec.NewRunner(b, p, arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, ok := p.Input("embed")
+	if !ok {
+		t.Fatal("no input embed")
+	}
+	buf, err := b.Alloc(in.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := exec.Operand{Buf: buf, Dtype: in.Dtype, Shape: in.Shape}
+	for name, change := range map[string]func(*exec.Operand){
+		"dtype":  func(o *exec.Operand) { o.Dtype = kernels.BFloat16 },
+		"shape":  func(o *exec.Operand) { o.Shape = []int{in.Shape[1], in.Shape[0]} },
+		"rank":   func(o *exec.Operand) { o.Shape = []int{in.Shape[0] * in.Shape[1]} },
+		"offset": func(o *exec.Operand) { o.Off = 4 },
+		"before": func(o *exec.Operand) { o.Off = -4 },
+		"none":   func(o *exec.Operand) { o.Buf = nil },
+	} {
+		o := good
+		change(&o)
+		if err := r.Bind("embed", o); err == nil {
+			t.Errorf("%s: %+v was bound as %v", name, o, in.Type)
+		}
+	}
+	if err := r.Bind("embed", good); err != nil {
+		t.Error(err)
+	}
+	if err := r.Bind("embedding", good); err == nil {
+		t.Error("an input that is not there was bound")
+	}
+}
+
+// Graphs that cannot be compiled are refused with the node's name.
+func TestCompileRefuses(t *testing.T) {
+	input := func(g *G.ExprGraph, name string, d tensor.Dtype) *G.Node {
+		return G.NewVector(g, d, G.WithShape(3), G.WithName(name))
+	}
+	add := func(a, b *G.Node) *G.Node {
+		n, err := op.Add(a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for name, c := range map[string]struct {
+		build func(g *G.ExprGraph) (G.Nodes, exec.Options)
+		want  string
+	}{
+		"gorgonia's own operation": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			return G.Nodes{G.Must(G.Exp(input(g, "x", G.Float32)))}, exec.Options{}
+		}, "none of engine/op's"},
+		"float64": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			x := input(g, "x", G.Float64)
+			return G.Nodes{add(x, x)}, exec.Options{}
+		}, "float64"},
+		"storage": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			x := input(g, "x", G.Float32)
+			return G.Nodes{add(x, x)}, exec.Options{Storage: map[string]kernels.Dtype{"x": kernels.Int32}}
+		}, "storage int32"},
+		"no outputs": {func(g *G.ExprGraph) (G.Nodes, exec.Options) { return nil, exec.Options{} }, "no outputs"},
+		"nil output": {func(g *G.ExprGraph) (G.Nodes, exec.Options) { return G.Nodes{nil}, exec.Options{} }, "is nil"},
+		"two graphs": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			return G.Nodes{input(g, "x", G.Float32), input(G.NewGraph(), "y", G.Float32)}, exec.Options{}
+		}, "another graph"},
+		"one name, two inputs": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			x, y := input(g, "x", G.Float32), G.NewMatrix(g, G.Float32, G.WithShape(2, 2), G.WithName("x"))
+			return G.Nodes{add(x, x), add(y, y)}, exec.Options{}
+		}, "unique"},
+		"accumulate into an input": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			x := input(g, "x", G.Float32)
+			s := add(x, x)
+			return G.Nodes{s}, exec.Options{Accumulate: []exec.Accumulation{{Grad: s, Into: "x"}}}
+		}, `accumulate into "x"`},
+		"activations": {func(g *G.ExprGraph) (G.Nodes, exec.Options) {
+			x := input(g, "x", G.Float32)
+			return G.Nodes{add(x, x)}, exec.Options{Activations: kernels.Int32}
+		}, "int32"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outs, o := c.build(G.NewGraph())
+			if _, err := exec.Compile(outs, o); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want something of %q", err, c.want)
+			}
+		})
+	}
+}
+
+// A constant of gorgonia's is uploaded once and read like an input.
+func TestConstant(t *testing.T) {
+	g := G.NewGraph()
+	x := G.NewVector(g, G.Float32, G.WithShape(3), G.WithName("x"))
+	n, err := op.ScaleBy(x, G.NewConstant(float32(2.5)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &exectest.Model{Loss: n, Values: map[string]exectest.Tensor{"x": {Shape: []int{3}, F: []float32{1, 2, -4}}}}
+	got := exectest.Floats(run(t, m, exec.Options{}, nil)[0], kernels.Float32)
+	if got[0] != 2.5 || got[1] != 5 || got[2] != -10 {
+		t.Errorf("2.5 · (1, 2, -4) = %v", got)
+	}
+}
+
+// Whatever happens, buffers are given back.
+func TestNothingLeaks(t *testing.T) {
+	b := exectest.NewReference()
+	if _, _, err := exectest.Run(b, build(t, full()), exec.Options{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if b.Allocated != 0 {
+		t.Errorf("%d bytes are still allocated", b.Allocated)
+	}
+}

@@ -1,0 +1,213 @@
+// Package optim turns gradients into new parameters: AdamW with clipping of the gradient's norm, and the schedules of
+// the learning rate. All arithmetic on parameters is a backend's; only the norms of the tensors come back.
+package optim
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"attune/engine/exec"
+	"attune/kernels"
+)
+
+// ErrNonFinite marks the error of a step whose gradient holds a NaN or an infinity. Nothing was changed by it.
+var ErrNonFinite = errors.New("the gradient is not finite")
+
+// Options are AdamW's, under the names of torch.optim.AdamW and of the run file.
+type Options struct {
+	Beta1, Beta2, Epsilon float64
+	// WeightDecay is applied to matrices (two dimensions or more) and not to vectors: norms and biases.
+	WeightDecay float64
+	// MaxGradNorm scales the gradient down to this 2-norm, taken over all parameters together, where it is longer. 0
+	// is off.
+	MaxGradNorm float64
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o Options) Validate() error {
+	switch {
+	case !(o.Beta1 >= 0 && o.Beta1 < 1) || !(o.Beta2 >= 0 && o.Beta2 < 1):
+		return fmt.Errorf("adamw: betas %g and %g; both must be in [0, 1)", o.Beta1, o.Beta2)
+	case !(o.Epsilon >= 0) || math.IsInf(o.Epsilon, 0):
+		return fmt.Errorf("adamw: epsilon %g; it must be a number from 0 up", o.Epsilon)
+	case !(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0):
+		return fmt.Errorf("adamw: weight decay %g; it must be a number from 0 up", o.WeightDecay)
+	case !(o.MaxGradNorm >= 0) || math.IsInf(o.MaxGradNorm, 0):
+		return fmt.Errorf("adamw: max_grad_norm %g; it must be a number from 0 (off) up", o.MaxGradNorm)
+	}
+	return nil
+}
+
+// Param is one trained tensor: float32, changed in place.
+type Param struct {
+	Name  string
+	Value exec.Operand
+}
+
+// AdamW holds, for every parameter, its gradient (exec.Accumulation adds to it) and the two moments. The update is
+// torch.optim.AdamW's (Loshchilov and Hutter 2019, arXiv:1711.05101).
+type AdamW struct {
+	backend exec.Backend
+	o       Options
+	params  []Param
+	index   map[string]int
+	steps   int
+
+	grads, exp, expSq exec.Buffer // every parameter's tensor at offset at[i] of each
+	at                []int64
+	sums              exec.Buffer // squared norms, one float32 every exec.Align bytes
+	hyper             exec.Buffer // (4) float32, see kernels.AdamW
+}
+
+// NewAdamW allocates gradients and moments, all zero: three times the parameters' bytes.
+func NewAdamW(b exec.Backend, params []Param, o Options) (*AdamW, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if len(params) == 0 {
+		return nil, errors.New("adamw: no parameters to train")
+	}
+	a := &AdamW{backend: b, o: o, params: append([]Param(nil), params...), index: map[string]int{}}
+	var size int64
+	for i, p := range params {
+		if _, ok := a.index[p.Name]; ok {
+			return nil, fmt.Errorf("adamw: two parameters named %s", p.Name)
+		}
+		if p.Value.Dtype != kernels.Float32 {
+			return nil, fmt.Errorf("adamw: %s is %v; trained parameters are kept in float32", p.Name, p.Value.Dtype)
+		}
+		a.index[p.Name] = i
+		a.at = append(a.at, size)
+		size += (p.Value.Bytes() + exec.Align - 1) / exec.Align * exec.Align
+	}
+	for _, x := range []struct {
+		buf *exec.Buffer
+		n   int64
+	}{{&a.grads, size}, {&a.exp, size}, {&a.expSq, size}, {&a.sums, int64(len(params)) * exec.Align}, {&a.hyper, 16}} {
+		buf, err := b.Alloc(x.n)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("adamw: allocate the state: %w", err), a.Close())
+		}
+		*x.buf = buf
+	}
+	return a, nil
+}
+
+// tensor is parameter i's place in one of the state's buffers.
+func (a *AdamW) tensor(buf exec.Buffer, i int) exec.Operand {
+	return exec.Operand{Buf: buf, Off: a.at[i], Dtype: kernels.Float32, Shape: a.params[i].Value.Shape}
+}
+
+// Grad is where the gradient of a parameter is summed: what an exec.Accumulation is bound to.
+func (a *AdamW) Grad(name string) (exec.Operand, error) {
+	i, ok := a.index[name]
+	if !ok {
+		return exec.Operand{}, fmt.Errorf("adamw: no parameter %s", name)
+	}
+	return a.tensor(a.grads, i), nil
+}
+
+// Bytes is what NewAdamW allocated.
+func (a *AdamW) Bytes() int64 {
+	var n int64
+	for _, b := range a.buffers() {
+		n += b.Bytes()
+	}
+	return n
+}
+
+// Steps is the number of steps taken, those before a Load included.
+func (a *AdamW) Steps() int { return a.steps }
+
+// ZeroGrad sets all gradients to zero, before the first micro-batch of a step.
+func (a *AdamW) ZeroGrad() error {
+	all := exec.Operand{Buf: a.grads, Dtype: kernels.Float32, Shape: []int{int(a.grads.Bytes() / 4)}}
+	if err := a.backend.Launch(exec.Launch{Kernel: kernels.Zero{}, Out: []exec.Operand{all}}); err != nil {
+		return fmt.Errorf("zero the gradients: %w", err)
+	}
+	return nil
+}
+
+// GradNorm is the 2-norm of all gradients together: float32 sums of squares of each tensor, added in float64 in the
+// order of the parameters.
+func (a *AdamW) GradNorm() (float64, error) {
+	for i := range a.params {
+		sum := exec.Operand{Buf: a.sums, Off: int64(i) * exec.Align, Dtype: kernels.Float32, Shape: []int{}}
+		l := exec.Launch{Kernel: kernels.SumSq{}, In: []exec.Operand{a.tensor(a.grads, i)}, Out: []exec.Operand{sum}}
+		if err := a.backend.Launch(l); err != nil {
+			return 0, fmt.Errorf("norm of the gradient of %s: %w", a.params[i].Name, err)
+		}
+	}
+	sums := make([]byte, a.sums.Bytes())
+	if err := a.backend.Download(sums, a.sums, 0); err != nil {
+		return 0, fmt.Errorf("norm of the gradients: %w", err)
+	}
+	var total float64
+	for at := 0; at < len(sums); at += exec.Align {
+		total += float64(math.Float32frombits(binary.LittleEndian.Uint32(sums[at:])))
+	}
+	return math.Sqrt(total), nil
+}
+
+// Step changes all parameters by their gradients at learning rate lr and gives the norm of the gradient before
+// clipping. Clipping is torch.nn.utils.clip_grad_norm_'s: the gradient is multiplied by max_norm/(norm + 1e-6) where
+// that is below 1. A norm that is not finite is an error that is ErrNonFinite, and nothing is changed.
+func (a *AdamW) Step(lr float64) (norm float64, err error) {
+	norm, err = a.GradNorm()
+	if err != nil {
+		return 0, err
+	}
+	t := float64(a.steps + 1)
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm, fmt.Errorf("step %d: %w: its norm is %g; lower train.learning_rate", a.steps+1, ErrNonFinite, norm)
+	}
+	scale := 1.0
+	if a.o.MaxGradNorm > 0 {
+		scale = min(1, a.o.MaxGradNorm/(norm+1e-6))
+	}
+	var hyper []byte
+	for _, h := range []float64{lr, 1 - math.Pow(a.o.Beta1, t), 1 - math.Pow(a.o.Beta2, t), scale} {
+		hyper = binary.LittleEndian.AppendUint32(hyper, math.Float32bits(float32(h)))
+	}
+	if err := a.backend.Upload(a.hyper, 0, hyper); err != nil {
+		return norm, fmt.Errorf("step %d: %w", a.steps+1, err)
+	}
+	h := exec.Operand{Buf: a.hyper, Dtype: kernels.Float32, Shape: []int{4}}
+	for i, p := range a.params {
+		k := kernels.AdamW{Beta1: a.o.Beta1, Beta2: a.o.Beta2, Eps: a.o.Epsilon}
+		if len(p.Value.Shape) >= 2 {
+			k.WeightDecay = a.o.WeightDecay
+		}
+		m, v := a.tensor(a.exp, i), a.tensor(a.expSq, i)
+		l := exec.Launch{Kernel: k, In: []exec.Operand{p.Value, a.tensor(a.grads, i), m, v, h}, Out: []exec.Operand{p.Value, m, v}}
+		if err := a.backend.Launch(l); err != nil {
+			return norm, fmt.Errorf("step %d: update %s: %w", a.steps+1, p.Name, err)
+		}
+	}
+	if err := a.backend.Sync(); err != nil {
+		return norm, fmt.Errorf("step %d: %w", a.steps+1, err)
+	}
+	a.steps++
+	return norm, nil
+}
+
+func (a *AdamW) buffers() []exec.Buffer {
+	var bs []exec.Buffer
+	for _, b := range []exec.Buffer{a.grads, a.exp, a.expSq, a.sums, a.hyper} {
+		if b != nil {
+			bs = append(bs, b)
+		}
+	}
+	return bs
+}
+
+// Close frees the gradients and moments; the parameters are their owner's.
+func (a *AdamW) Close() error {
+	var err error
+	for _, b := range a.buffers() {
+		err = errors.Join(err, b.Free())
+	}
+	return err
+}

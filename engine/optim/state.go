@@ -1,0 +1,65 @@
+package optim
+
+import (
+	"fmt"
+
+	"attune/engine/exec"
+)
+
+// Tensor is one tensor of the state on its way to or from a checkpoint, float32 little-endian.
+type Tensor struct {
+	Name  string // the parameter's name with .exp_avg or .exp_avg_sq behind it, torch's names of the moments
+	Shape []int
+	Data  []byte
+}
+
+// suffixes of the moments, in the order they are saved.
+var moments = [...]string{".exp_avg", ".exp_avg_sq"}
+
+// State lists the tensors of the state without their data, in the order of Save.
+func (a *AdamW) State() []Tensor {
+	var ts []Tensor
+	for _, p := range a.params {
+		for _, suffix := range moments {
+			ts = append(ts, Tensor{Name: p.Name + suffix, Shape: p.Value.Shape})
+		}
+	}
+	return ts
+}
+
+// Save gives every tensor of the state to put, one after the other; Data is a copy. Steps is saved by the caller.
+func (a *AdamW) Save(put func(Tensor) error) error {
+	for i, p := range a.params {
+		for j, buf := range []exec.Buffer{a.exp, a.expSq} {
+			data, err := exec.Download(a.backend, a.tensor(buf, i))
+			if err == nil {
+				err = put(Tensor{Name: p.Name + moments[j], Shape: p.Value.Shape, Data: data})
+			}
+			if err != nil {
+				return fmt.Errorf("save the optimizer's %s: %w", p.Name+moments[j], err)
+			}
+		}
+	}
+	return nil
+}
+
+// Load sets the state to that after a number of steps; get gives the bytes of a tensor that Save had, of the same
+// shape. After an error the state is part old and part new, and must not be used.
+func (a *AdamW) Load(steps int, get func(name string, shape []int) ([]byte, error)) error {
+	if steps < 0 {
+		return fmt.Errorf("load the optimizer: %d steps", steps)
+	}
+	for i, p := range a.params {
+		for j, buf := range []exec.Buffer{a.exp, a.expSq} {
+			data, err := get(p.Name+moments[j], p.Value.Shape)
+			if err == nil {
+				err = exec.Upload(a.backend, a.tensor(buf, i), data)
+			}
+			if err != nil {
+				return fmt.Errorf("load the optimizer's %s: %w", p.Name+moments[j], err)
+			}
+		}
+	}
+	a.steps = steps
+	return nil
+}
