@@ -1,5 +1,7 @@
 package tokenizer
 
+import "strings"
+
 // span32 is a Span in half the memory: texts are shorter than 2 GiB.
 type span32 struct{ lo, hi int32 }
 
@@ -46,18 +48,19 @@ func (a *aligned) end(hi int) int32 {
 // rewriter builds the next aligned text from the one before.
 type rewriter struct {
 	from aligned
-	buf  []byte
+	buf  strings.Builder
 	at   []span32
 }
 
 func rewrite(from aligned, extra int) *rewriter {
-	n := len(from.s) + extra
-	return &rewriter{from: from, buf: make([]byte, 0, n), at: make([]span32, 0, n)}
+	r := &rewriter{from: from, at: make([]span32, 0, len(from.s)+extra)}
+	r.buf.Grow(len(from.s) + extra)
+	return r
 }
 
 // keep copies s[lo:hi] as it is.
 func (r *rewriter) keep(lo, hi int) {
-	r.buf = append(r.buf, r.from.s[lo:hi]...)
+	r.buf.WriteString(r.from.s[lo:hi])
 	if r.from.at != nil {
 		r.at = append(r.at, r.from.at[lo:hi]...)
 		return
@@ -77,15 +80,12 @@ func (r *rewriter) put(content string, lo, hi int) {
 }
 
 func (r *rewriter) putAt(content string, at span32) {
-	r.buf = append(r.buf, content...)
+	r.buf.WriteString(content)
 	for range len(content) {
 		r.at = append(r.at, at)
 	}
 }
 
 func (r *rewriter) done() aligned {
-	if r.at == nil {
-		r.at = []span32{}
-	}
-	return aligned{s: string(r.buf), at: r.at, base: r.from.base}
+	return aligned{s: r.buf.String(), at: r.at, base: r.from.base}
 }

@@ -21,7 +21,7 @@ type bpe struct {
 	ignoreMerges bool
 	byteFallback bool
 
-	bytes    *[256]int32      // the symbol of each byte, where the model reads bytes; nil = it reads characters
+	bytes    *[256]int32      // the symbol of each byte, -1 = left out, where the model reads bytes; nil = it reads characters
 	whole    map[string]int32 // words that are one token, where ignoreMerges
 	runes    map[rune]int32   // tokens of one character
 	fallback [256]int32       // the tokens <0x00> to <0xFF>, -1 = not in the vocabulary
@@ -38,8 +38,8 @@ func pair(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) 
 
 const metaMark = "▁" // what SentencePiece writes for a blank
 
-// prepare makes the tables that follow from the vocabulary. readBytes says that words arrive as bytes rather than as
-// the characters that stand for bytes; it is refused where the vocabulary lacks one of them.
+// prepare makes the tables that follow from the vocabulary. readBytes says that words could arrive as bytes rather than
+// as the characters that stand for bytes; bytes says whether they shall, which takes a token for every byte.
 func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error) {
 	m.unkID = -1
 	if id, ok := m.vocab[m.unk]; ok && m.unk != "" {
@@ -57,11 +57,13 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 	plain := m.prefix == "" && m.suffix == ""
 	if readBytes && plain {
 		var table [256]int32
-		readBytes = true
 		for b := range table {
 			id, ok := m.vocab[byteToken(byte(b))]
+			if !ok {
+				id = -1
+			}
 			table[b] = id
-			readBytes = readBytes && ok
+			readBytes = readBytes && (ok || !inUTF8(byte(b)) || m.unk == "" && !m.byteFallback)
 		}
 		if readBytes {
 			m.bytes = &table
@@ -91,6 +93,9 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 	m.cache = make([]cacheSlot, cacheSlots)
 	return m.bytes != nil, nil
 }
+
+// inUTF8 says whether a byte occurs in UTF-8; vocabularies may lack the others.
+func inUTF8(b byte) bool { return b != 0xc0 && b != 0xc1 && b < 0xf5 }
 
 func (m *bpe) addMerges(merges [][2]string) error {
 	m.merges = make(map[uint64]merge, len(merges))
@@ -153,7 +158,9 @@ func (m *bpe) symbolize(w *merger, s string) error {
 	w.symbols = w.symbols[:0]
 	if m.bytes != nil {
 		for i := range len(s) {
-			w.add(m.bytes[s[i]], i, i+1)
+			if id := m.bytes[s[i]]; id >= 0 {
+				w.add(id, i, i+1)
+			}
 		}
 		return nil
 	}

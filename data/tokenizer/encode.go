@@ -12,7 +12,7 @@ import (
 // The cache of words: a table of fixed size in which a word overwrites another one at the same place. Entries do not
 // change once stored, so readers need no lock.
 const (
-	cacheSlots   = 1 << 15
+	cacheSlots   = 1 << 16
 	cacheWordMax = 64 // longer words are not kept
 )
 

@@ -125,34 +125,32 @@ func lastOf(p []preTokenizer) preTokenizer {
 // parseModel reads the model; bytesLast says that the last pre-tokenizer is ByteLevel.
 func parseModel(raw json.RawMessage, bytesLast bool) (m *bpe, asBytes bool, err error) {
 	var f struct {
-		Type         *string          `json:"type"`
-		Vocab        map[string]int64 `json:"vocab"`
-		Merges       json.RawMessage  `json:"merges"`
-		Dropout      *float64         `json:"dropout"`
-		Unk          *string          `json:"unk_token"`
-		Prefix       *string          `json:"continuing_subword_prefix"`
-		Suffix       *string          `json:"end_of_word_suffix"`
-		FuseUnk      bool             `json:"fuse_unk"`
-		ByteFallback bool             `json:"byte_fallback"`
-		IgnoreMerges bool             `json:"ignore_merges"`
+		Type         *string         `json:"type"`
+		Vocab        json.RawMessage `json:"vocab"`
+		Merges       json.RawMessage `json:"merges"`
+		Dropout      *float64        `json:"dropout"`
+		Unk          *string         `json:"unk_token"`
+		Prefix       *string         `json:"continuing_subword_prefix"`
+		Suffix       *string         `json:"end_of_word_suffix"`
+		FuseUnk      bool            `json:"fuse_unk"`
+		ByteFallback bool            `json:"byte_fallback"`
+		IgnoreMerges bool            `json:"ignore_merges"`
 	}
 	if absent(raw) {
 		return nil, false, errors.New("model is missing")
 	}
-	var kind struct {
-		Type *string `json:"type"`
-	}
-	if err := json.Unmarshal(raw, &kind); err != nil {
-		return nil, false, fmt.Errorf("model: %w", err)
-	}
-	if kind.Type != nil && *kind.Type != "BPE" {
-		return nil, false, fmt.Errorf("model of type %q is not supported; only BPE is", *kind.Type)
-	}
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, false, fmt.Errorf("model: %w", err)
 	}
-	if f.Vocab == nil || absent(f.Merges) {
+	if f.Type != nil && *f.Type != "BPE" {
+		return nil, false, fmt.Errorf("model of type %q is not supported; only BPE is", *f.Type)
+	}
+	if absent(f.Vocab) || absent(f.Merges) {
 		return nil, false, errors.New("model has no vocab or no merges, so it is not BPE")
+	}
+	var vocab map[string]int64
+	if err := json.Unmarshal(f.Vocab, &vocab); err != nil {
+		return nil, false, fmt.Errorf("model: vocab: %w", err)
 	}
 	if f.Dropout != nil && *f.Dropout != 0 {
 		return nil, false, fmt.Errorf("model: dropout is %v, which makes tokens a matter of chance; set it to null", *f.Dropout)
@@ -162,8 +160,8 @@ func parseModel(raw json.RawMessage, bytesLast bool) (m *bpe, asBytes bool, err 
 		return nil, false, err
 	}
 	m = &bpe{
-		vocab:        make(map[string]int32, len(f.Vocab)),
-		tokens:       make(map[int32]string, len(f.Vocab)),
+		vocab:        make(map[string]int32, len(vocab)),
+		tokens:       make(map[int32]string, len(vocab)),
 		unk:          text(f.Unk),
 		prefix:       text(f.Prefix),
 		suffix:       text(f.Suffix),
@@ -171,7 +169,7 @@ func parseModel(raw json.RawMessage, bytesLast bool) (m *bpe, asBytes bool, err 
 		byteFallback: f.ByteFallback,
 		ignoreMerges: f.IgnoreMerges,
 	}
-	for token, id := range f.Vocab {
+	for token, id := range vocab {
 		if id < 0 || id >= math.MaxInt32 {
 			return nil, false, fmt.Errorf("model: vocab gives %q the id %d, which is not within 0 and 2^31-2", token, id)
 		}

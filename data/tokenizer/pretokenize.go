@@ -124,9 +124,9 @@ func parseMetaspace(replacement, scheme string, addPrefixSpace *bool) (metaspace
 func (w *words) rebuild(extra int, write func(r *rewriter, lo, hi int)) {
 	r := rewrite(w.text, extra)
 	for i, p := range w.pieces {
-		lo := len(r.buf)
+		lo := r.buf.Len()
 		write(r, int(p.lo), int(p.hi))
-		w.pieces[i] = piece{int32(lo), int32(len(r.buf)), false}
+		w.pieces[i] = piece{int32(lo), int32(r.buf.Len()), false}
 	}
 	w.text = r.done()
 }

@@ -28,9 +28,8 @@ func (n unicodeForm) normalize(a aligned) (aligned, error) {
 	if n.form == norm.NFC || n.form == norm.NFKC {
 		chars = compose(chars)
 	}
-	r := &rewriter{from: a, buf: make([]byte, 0, len(a.s)), at: make([]span32, 0, len(a.s))}
-	for i := 0; i < len(chars); i++ {
-		c := chars[i]
+	r := rewrite(a, 0)
+	for _, c := range chars {
 		n := utf8.RuneLen(c.r)
 		if lo := int(c.at.lo - a.base); a.at == nil && int(c.at.hi-c.at.lo) == n && unchanged(a.s, lo, c.r) {
 			r.keep(lo, lo+n) // byte by byte, as tokens may cut characters
@@ -39,7 +38,7 @@ func (n unicodeForm) normalize(a aligned) (aligned, error) {
 		for range n {
 			r.at = append(r.at, c.at)
 		}
-		r.buf = utf8.AppendRune(r.buf, c.r)
+		r.buf.WriteRune(c.r)
 	}
 	return r.done(), nil
 }
