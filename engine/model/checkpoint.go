@@ -150,7 +150,7 @@ func (ck *Checkpoint) Weight(name string) (Weight, error) {
 	if !ok {
 		return Weight{}, fmt.Errorf("load %s: tensor %q is %s; there are F32, F16, BF16", ck.Dir, name, t.Dtype)
 	}
-	return Weight{Name: name, Dtype: d, Shape: t.Shape, Data: aligned(ck.set.Data(name), d.Size())}, nil
+	return Weight{Name: name, Dtype: d, Shape: t.Shape, Data: ck.set.Data(name)}.Aligned(), nil
 }
 
 // Weights are all the model's tensors, in the order in which its graph uses them.

@@ -72,12 +72,13 @@ func view[T uint16 | uint32](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(t)))
 }
 
-// aligned is b itself, or a copy where b does not begin at a multiple of size.
-func aligned(b []byte, size int64) []byte {
-	if uintptr(unsafe.Pointer(unsafe.SliceData(b)))%uintptr(size) == 0 {
-		return b
+// Aligned is the weight with Data beginning at a multiple of its element's size: w itself, or a copy where a file's
+// header put its bytes elsewhere.
+func (w Weight) Aligned() Weight {
+	if uintptr(unsafe.Pointer(unsafe.SliceData(w.Data)))%uintptr(w.Dtype.Size()) != 0 {
+		w.Data = append(make([]byte, 0, len(w.Data)), w.Data...)
 	}
-	return append(make([]byte, 0, len(b)), b...)
+	return w
 }
 
 // floatToBF16 rounds to nearest even and keeps a NaN a NaN.
