@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"attune/data"
+	"attune/internal/rng"
 )
 
 // Source is one set of examples and how much of it an epoch takes.
@@ -168,11 +169,15 @@ func (l *Loader) visits(epoch int) []uint64 {
 	return slot.visits
 }
 
-// Streams of random numbers, kept apart by their first word.
+// Streams of random numbers, kept apart by their first key.
 const (
-	walkStream  = 1 // (walk, seed, source, walk number): the permutation of one walk through a source
-	epochStream = 2 // (epoch, seed, epoch number): the mixing of an epoch
+	walkStream  = 1 // keys walkStream, source, walk: the permutation of one walk through a source
+	epochStream = 2 // keys epochStream, epoch: the mixing of an epoch
 )
+
+func shuffle(a []uint64, random *rng.Source) {
+	random.Shuffle(len(a), func(i, j int) { a[i], a[j] = a[j], a[i] })
+}
 
 func (l *Loader) arrange(epoch int) []uint64 {
 	visits := make([]uint64, 0, l.epoch)
@@ -190,7 +195,7 @@ func (l *Loader) arrange(epoch int) []uint64 {
 		}
 	}
 	if l.opts.Shuffle {
-		newRandom(epochStream, l.opts.Seed, uint64(epoch)).shuffle(visits)
+		shuffle(visits, rng.New(l.opts.Seed, epochStream, uint64(epoch)))
 	}
 	return visits
 }
@@ -202,7 +207,7 @@ func (l *Loader) walk(source, number int) []uint64 {
 		walk[i] = uint64(i)
 	}
 	if l.opts.Shuffle {
-		newRandom(walkStream, l.opts.Seed, uint64(source), uint64(number)).shuffle(walk)
+		shuffle(walk, rng.New(l.opts.Seed, walkStream, uint64(source), uint64(number)))
 	}
 	return walk
 }

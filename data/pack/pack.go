@@ -75,10 +75,10 @@ func batch(step []data.Example, row []int, o Options, weight func(float32) float
 	at := 0
 	for segment, i := range row {
 		e := &step[i]
-		key := exampleKey(o.Seed, o.Epoch, e.Ordinal)
+		keys := newKeys(o, e.Ordinal)
 		for p, id := range e.IDs {
 			b.IDs[at], b.Positions[at], b.Segments[at] = id, int32(p), int32(segment)
-			b.Keys[at] = tokenKey(key, p)
+			b.Keys[at] = keys.next()
 			if p+1 < len(e.IDs) {
 				b.Targets[at] = e.IDs[p+1]
 				if w := e.Weights[p+1]; w != 0 {

@@ -15,6 +15,7 @@ type array struct {
 	line  int // where reading stands
 	state arrayState
 	buf   []byte
+	open  []byte // the brackets that are open in the element being read
 }
 
 type arrayState int
@@ -30,6 +31,9 @@ const (
 
 func (a *array) next() ([]byte, int, error) {
 	for {
+		if a.state == ended {
+			return nil, 0, io.EOF
+		}
 		c, err := a.readByte()
 		if err == io.EOF {
 			return nil, 0, a.atEnd()
@@ -39,8 +43,6 @@ func (a *array) next() ([]byte, int, error) {
 		}
 		switch {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
-		case a.state == ended:
-			return nil, 0, io.EOF
 		case a.state == closed:
 			a.state = ended
 			return nil, 0, a.complain("something follows the closing bracket of the array", "remove it")
@@ -68,7 +70,7 @@ func (a *array) next() ([]byte, int, error) {
 }
 
 func (a *array) atEnd() error {
-	open := a.state != closed && a.state != ended
+	open := a.state != closed
 	a.state = ended
 	if open {
 		return a.complain("the file ends before the array is closed", "it may be cut off: get it again, or add the closing bracket")
@@ -80,7 +82,8 @@ func (a *array) atEnd() error {
 func (a *array) element(c byte) ([]byte, int, error) {
 	begin := a.line
 	a.buf = a.buf[:0]
-	depth, inString, escaped := 0, false, false
+	a.open = a.open[:0]
+	inString, escaped := false, false
 	for {
 		if len(a.buf) == MaxRow {
 			a.state = ended
@@ -98,15 +101,18 @@ func (a *array) element(c byte) ([]byte, int, error) {
 		case c == '"':
 			inString = true
 		case c == '{' || c == '[':
-			depth++
+			a.open = append(a.open, c)
 		case c == '}' || c == ']':
-			depth--
-			if depth <= 0 {
+			last := len(a.open) - 1
+			if last < 0 || a.open[last] != c-2 { // '[' and '{' are two before their partners
+				return nil, 0, a.lost(begin)
+			}
+			if a.open = a.open[:last]; last == 0 {
 				a.state = afterElement
 				return a.buf, begin, nil
 			}
 		}
-		if depth == 0 && !inString {
+		if len(a.open) == 0 && !inString {
 			// A string is whole with its closing quote; a number or a word ends where something else begins.
 			next, err := a.in.Peek(1)
 			if c == '"' || err != nil || delimits(next[0]) {
@@ -116,18 +122,23 @@ func (a *array) element(c byte) ([]byte, int, error) {
 		}
 		var err error
 		if c, err = a.readByte(); err == io.EOF {
-			a.state = ended
-			at := data.Position{File: a.name, Line: begin}
-			if bad := checkSyntax(at, a.buf); bad != nil && !cutOff(a.buf) {
-				bad.Do += "; nothing after it was read" // a bracket or quote is missing, and with it the row's end
-				return nil, 0, bad
-			}
-			return nil, 0, &RowError{at, "the file ends in the middle of this row",
-				"it may be cut off: get it again, or complete the row and close the array"}
+			return nil, 0, a.lost(begin)
 		} else if err != nil {
 			return nil, 0, err
 		}
 	}
+}
+
+// lost ends the reading inside an element that has no end, for a bracket or a quote that is missing or wrong.
+func (a *array) lost(begin int) *RowError {
+	a.state = ended
+	if cutOff(a.buf) {
+		return complain(a.name, begin, "the file ends in the middle of this row",
+			"it may be cut off: get it again, or complete the row and close the array")
+	}
+	bad := checkSyntax(data.Position{File: a.name, Line: begin}, a.buf)
+	bad.Do += "; nothing after it was read"
+	return bad
 }
 
 func delimits(c byte) bool {
@@ -147,5 +158,5 @@ func (a *array) readByte() (byte, error) {
 }
 
 func (a *array) complain(what, do string) error {
-	return &RowError{data.Position{File: a.name, Line: a.line}, what, do}
+	return complain(a.name, a.line, what, do)
 }

@@ -13,6 +13,7 @@ type RowError struct {
 	data.Position
 	What string
 	Do   string
+	form bool // the row is in none of the schemas
 }
 
 // Error gives `file:line: what; what to do`.
@@ -22,6 +23,10 @@ func (e *RowError) Error() string {
 		s += "; " + e.Do
 	}
 	return s
+}
+
+func complain(file string, line int, what, do string) *RowError {
+	return &RowError{Position: data.Position{File: file, Line: line}, What: what, Do: do}
 }
 
 func where(p data.Position) string {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"attune/data"
 )
 
 // lines splits JSON Lines. Blank lines are no rows.
@@ -61,5 +59,5 @@ func (l *lines) readLine() (raw []byte, tooLong bool, err error) {
 }
 
 func tooLarge(name string, line int) *RowError {
-	return &RowError{data.Position{File: name, Line: line}, fmt.Sprintf("the row takes more than %d MiB", MaxRow>>20), "split or remove the row"}
+	return complain(name, line, fmt.Sprintf("the row takes more than %d MiB", MaxRow>>20), "split or remove the row")
 }

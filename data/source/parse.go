@@ -21,7 +21,7 @@ func (p *parser) warn(kind WarningKind, format string, args ...any) {
 	p.warnings = append(p.warnings, Warning{p.at, kind, fmt.Sprintf(format, args...)})
 }
 
-func (p *parser) bad(what, do string) *RowError { return &RowError{p.at, what, do} }
+func (p *parser) bad(what, do string) *RowError { return &RowError{Position: p.at, What: what, Do: do} }
 
 // check complains about bytes that are no JSON text.
 func (p *parser) check(raw []byte) *RowError {
@@ -59,7 +59,7 @@ func checkSyntax(at data.Position, raw []byte) *RowError {
 	err := json.Unmarshal(raw, &value)
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
-		return &RowError{at, fmt.Sprintf("not JSON: %v", err), "write the row again or remove it"}
+		return complain(at.File, at.Line, fmt.Sprintf("not JSON: %v", err), "write the row again or remove it")
 	}
 	bad := &RowError{Position: at, Do: "write the row again or remove it"}
 	if cutOff(raw) {

@@ -17,7 +17,6 @@ type Reader struct {
 	schema   string // of the file; "" until a row has told it
 	schemaAt int    // the line that told it
 	ahead    []result
-	count    int // rows met, good or bad
 	warnings []Warning
 	done     bool
 }
@@ -41,7 +40,7 @@ func Open(path string, o Options) (*Reader, error) {
 	}
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		f.Close()
-		return nil, &RowError{data.Position{File: path}, "is a directory", "name a .jsonl or .json file in it"}
+		return nil, complain(path, 0, "is a directory", "name a .jsonl or .json file in it")
 	}
 	r, err := NewReader(path, f, o)
 	if err != nil {
@@ -58,7 +57,7 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 		o.Format = Auto
 	}
 	if !known(o.Format) {
-		return nil, &RowError{data.Position{File: name}, fmt.Sprintf("format %q is not known", o.Format), "set format to " + list(Formats())}
+		return nil, complain(name, 0, fmt.Sprintf("format %q is not known", o.Format), "set format to "+list(Formats()))
 	}
 	rows, err := sniff(name, in)
 	if err != nil {
@@ -75,10 +74,29 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 			break
 		}
 	}
-	if r.count == 0 && r.ahead[0].err == io.EOF {
-		return nil, &RowError{data.Position{File: name}, "the file holds no rows", "write rows into it or remove it from the run file"}
+	if r.ahead[0].err == io.EOF {
+		return nil, complain(name, 0, "the file holds no rows", "write rows into it or remove it from the run file")
+	}
+	if bad := r.foreign(); bad != nil {
+		return nil, bad
 	}
 	return r, nil
+}
+
+// foreign complains once about a file none of whose rows is in a schema, all for the same reason.
+func (r *Reader) foreign() *RowError {
+	var first *RowError
+	for _, next := range r.ahead {
+		bad, _ := next.err.(*RowError)
+		switch {
+		case next.err == io.EOF && first != nil:
+		case bad == nil || !bad.form, first != nil && bad.What != first.What:
+			return nil
+		case first == nil:
+			first = bad
+		}
+	}
+	return first
 }
 
 // Next gives the next row; io.EOF after the last. A *RowError is about one row, and reading goes on after it; any other
@@ -124,7 +142,6 @@ func (r *Reader) read() result {
 			r.done = true
 			return result{err: io.EOF}
 		}
-		r.count++
 		bad, isRow := err.(*RowError)
 		if !isRow {
 			r.done = true
@@ -132,7 +149,6 @@ func (r *Reader) read() result {
 		}
 		return result{err: bad}
 	}
-	r.count++
 	p := parser{at: data.Position{File: r.name, Line: line}}
 	row, bad := r.parse(&p, raw)
 	if bad != nil {

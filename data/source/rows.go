@@ -103,7 +103,7 @@ func (p *parser) finish(turns []data.Message, schema string) ([]data.Message, *R
 		return nil, p.bad("there is no assistant turn to learn from", "add the answer or remove the row")
 	}
 	if n := len(turns) - 1 - last; n > 0 {
-		p.warn(TurnsDropped, "the last %d turns, after the last assistant turn, are left out", n)
+		p.warn(TurnsDropped, "turns after the last assistant turn teach nothing and are left out: %d", n)
 	}
 	return turns[:last+1], nil
 }

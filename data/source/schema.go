@@ -55,6 +55,7 @@ func (r *Reader) schemaOf(p *parser, row object) (string, *RowError) {
 		return r.opts.Format, nil
 	}
 	if bad := p.preference(row); bad != nil {
+		bad.form = true
 		return "", bad
 	}
 	found := candidates(row)
@@ -66,7 +67,9 @@ func (r *Reader) schemaOf(p *parser, row object) (string, *RowError) {
 		if r.schema != "" && partOf(row, r.schema) {
 			return r.schema, nil // a key is missing: whoever reads it says which
 		}
-		return "", p.unknownForm(row)
+		bad := p.unknownForm(row)
+		bad.form = true
+		return "", bad
 	case r.schema == "":
 		r.schema, r.schemaAt = found[0], p.at.Line
 	case r.schema != found[0]:
@@ -133,7 +136,7 @@ func (p *parser) unknownForm(row object) *RowError {
 		if kind(f.value) == "a list" {
 			if list := elements(f.value); len(list) > 0 && kind(list[0]) == "an object" {
 				return p.bad(fmt.Sprintf("the row is none of the schemas; rows seem to stand under its key %q", clip(f.key)),
-					fmt.Sprintf("keep only that array (jq '.%s')", clip(f.key)))
+					fmt.Sprintf("keep only that array (jq '.[%q]')", clip(f.key)))
 			}
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"attune/data"
 )
 
 // splitter gives the bytes of one row after another, not checked, with the line it begins on; io.EOF after the last.
@@ -28,7 +26,7 @@ func sniff(name string, in io.Reader) (splitter, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	whole := func(what, do string) error {
-		return &RowError{data.Position{File: name, Line: 1}, what, do}
+		return complain(name, 1, what, do)
 	}
 	for _, f := range foreign {
 		if bytes.HasPrefix(head, []byte(f.magic)) {
@@ -50,12 +48,9 @@ func sniff(name string, in io.Reader) (splitter, error) {
 		if bad := overLines(name, text, line); bad != nil {
 			return nil, bad
 		}
-	case !bytes.Contains(head, []byte("{")):
-		return nil, &RowError{data.Position{File: name, Line: line}, "this is not JSON" + guess(text),
-			"write each row as a JSON object on a line of its own"}
 	case text[0] != 0 && !bytes.Contains(head, []byte("\n{")):
-		return nil, &RowError{data.Position{File: name, Line: line}, "this is not JSON Lines" + guess(text),
-			"write each row as a JSON object on a line of its own"}
+		what, do := guess(text)
+		return nil, complain(name, line, "this is neither JSON Lines nor a JSON array"+what, do)
 	}
 	return &lines{name: name, in: b}, nil
 }
@@ -73,19 +68,25 @@ var foreign = []struct{ magic, what, do string }{
 	{"\xfe\xff", "UTF-16 text", "save it as UTF-8"},
 }
 
-// guess names what text may be instead.
-func guess(text []byte) string {
+// guess names what text may be instead, and what to do.
+func guess(text []byte) (what, do string) {
 	first, _, _ := bytes.Cut(text, []byte("\n"))
+	do = "write each row as a JSON object on a line of its own"
 	switch {
-	case bytes.ContainsAny(first, "\t"):
-		return ", it looks like tab-separated values"
-	case bytes.Contains(first, []byte(",")):
-		return ", it looks like CSV"
 	case first[0] == '<':
-		return ", it looks like HTML or XML"
+		return ", it looks like HTML or XML", do
+	case len(first) > maxHeader:
+		return ", it looks like plain text", `write each document as {"text": ...} on a line of its own`
+	case bytes.ContainsRune(first, '\t'):
+		return ", it looks like tab-separated values", do
+	case bytes.ContainsRune(first, ','):
+		return ", it looks like CSV", do
 	}
-	return ""
+	return "", do
 }
+
+// maxHeader is a length that a table's line of column names hardly has.
+const maxHeader = 200
 
 // overLines complains if the first object of the file goes over several lines, naming the key its rows stand under if
 // there is one. A first line that is broken is left to the row's own complaint.
@@ -95,40 +96,38 @@ func overLines(name string, text []byte, line int) error {
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
-	depth, key, isKey := 0, "", false
+	depth, key := 0, ""
+	isKey, opened := false, false // the next token is a key of the outermost object; is the first of a list in it
 	for {
 		t, err := d.Token()
 		if err != nil {
 			return nil // broken, or longer than what we look at
 		}
-		past := d.InputOffset() > int64(end)
 		switch t := t.(type) {
 		case json.Delim:
-			switch t {
-			case '{', '[':
+			if t == '{' && opened && d.InputOffset() > int64(end) {
+				return complain(name, line, fmt.Sprintf("the file is one object whose key %q holds the rows", clip(key)),
+					fmt.Sprintf("keep only the array (jq '.[%q]')", clip(key)))
+			}
+			if t == '{' || t == '[' {
 				depth++
-				if depth == 2 && t == '[' && past {
-					if next, err := d.Token(); err == nil && next == json.Delim('{') {
-						return &RowError{data.Position{File: name, Line: line}, fmt.Sprintf("the file is one object whose key %q holds the rows", key),
-							fmt.Sprintf("keep only the array (jq '.%s')", key)}
-					}
-					return nil
-				}
-			default:
+			} else {
 				depth--
 			}
-			if depth == 0 {
-				return &RowError{data.Position{File: name, Line: line}, "a row goes over several lines",
-					"write each row on one line (jq -c .) or all of them as one array"}
-			}
+			opened = t == '[' && depth == 2
 			isKey = depth == 1
-			continue
-		case string:
-			if depth == 1 && isKey {
-				key, isKey = t, false
-				continue
+			if depth == 0 {
+				return complain(name, line, "a row goes over several lines",
+					"write each row on one line (jq -c .) or all of them as one array")
 			}
+		case string:
+			if opened = false; depth == 1 && isKey {
+				key, isKey = t, false
+			} else {
+				isKey = depth == 1
+			}
+		default:
+			opened, isKey = false, depth == 1
 		}
-		isKey = depth == 1
 	}
 }
