@@ -116,7 +116,8 @@ func (s linear) Grad(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 }
 
 // GradOf makes all gradients with one linear_bwd. x is read for the gradients of weight and A only; where neither is
-// wanted grad stands in its place, so that x need not be kept until then.
+// wanted grad stands in its place, so that x need not be kept until then. A side output that exists is computed, so there
+// are none but for wanted gradients.
 func (s linear) GradOf(wanted []bool, in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 	next := 2
 	if s.k.Bias {
@@ -137,15 +138,19 @@ func (s linear) GradOf(wanted []bool, in G.Nodes, out, grad *G.Node) (G.Nodes, e
 	if err != nil {
 		return nil, err
 	}
-	grads := G.Nodes{dx, Side(dx, 1)}
+	grads := make(G.Nodes, len(in))
+	grads[0] = dx
+	sides := []int{1} // of the inputs behind x, in order
 	if s.k.Bias {
-		grads = append(grads, Side(dx, 2))
+		sides = append(sides, 2)
 	}
 	if s.k.Rank > 0 {
-		grads = append(grads, Side(dx, 3), Side(dx, 4))
+		sides = append(sides, 3, 4)
 	}
-	if s.k.Dropout > 0 {
-		grads = append(grads, nil)
+	for i, side := range sides {
+		if wanted[i+1] {
+			grads[i+1] = Side(dx, side)
+		}
 	}
 	return grads, nil
 }
