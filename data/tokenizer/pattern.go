@@ -65,7 +65,11 @@ func parseRegex(pattern string) (matcher, error) {
 			return linearPattern{re}, nil
 		}
 	}
-	re, err := regexp2.Compile(pattern, regexp2.Multiline)
+	translated, err := translate(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("regular expression %q: %w", pattern, err)
+	}
+	re, err := regexp2.Compile(translated, regexp2.Multiline)
 	if err != nil {
 		return nil, fmt.Errorf("regular expression %q: %w", pattern, err)
 	}
