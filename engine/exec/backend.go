@@ -85,6 +85,8 @@ type Backend interface {
 	// and come after every launch before them.
 	Upload(dst Buffer, off int64, src []byte) error
 	Download(dst []byte, src Buffer, off int64) error
+	// Scratch is the working memory in bytes that a launch of k needs; unwanted outputs are zero Types.
+	Scratch(k kernels.Kernel, in, out []Type) int64
 	// Launch runs a kernel, or queues it: launches take effect in order.
 	Launch(Launch) error
 	// Sync waits for all launches and gives their errors.

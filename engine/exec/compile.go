@@ -32,8 +32,7 @@ type Options struct {
 	Layers []int64
 	// Recompute is how much of the forward pass is run twice; the default is nothing.
 	Recompute Recompute
-	// Scratch is the working memory in bytes a kernel needs, the backend's answer; unwanted outputs are zero Types. The
-	// default is none.
+	// Scratch is Backend.Scratch of the backend that the program is for. The default is no scratch for any kernel.
 	Scratch func(k kernels.Kernel, in, out []Type) int64
 	// NoInPlace keeps every output in memory of its own. It is for tests: results are the same.
 	NoInPlace bool

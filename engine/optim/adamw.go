@@ -59,6 +59,7 @@ type AdamW struct {
 	at                []int64
 	sums              exec.Buffer // squared norms, one float32 every exec.Align bytes
 	hyper             exec.Buffer // (4) float32, see kernels.AdamW
+	scratch           exec.Buffer // the most any launch needs; nil for none
 }
 
 // NewAdamW allocates gradients and moments, all zero: three times the parameters' bytes.
@@ -82,10 +83,20 @@ func NewAdamW(b exec.Backend, params []Param, o Options) (*AdamW, error) {
 		a.at = append(a.at, size)
 		size += (p.Value.Bytes() + exec.Align - 1) / exec.Align * exec.Align
 	}
+	var scratch int64
+	for i := range params {
+		for _, l := range []exec.Launch{a.sumSq(i), a.update(i)} {
+			scratch = max(scratch, b.Scratch(l.Kernel, types(l.In), types(l.Out)))
+		}
+	}
+	scratch = max(scratch, b.Scratch(kernels.Zero{}, nil, []exec.Type{{Dtype: kernels.Float32, Shape: []int{int(size / 4)}}}))
 	for _, x := range []struct {
 		buf *exec.Buffer
 		n   int64
-	}{{&a.grads, size}, {&a.exp, size}, {&a.expSq, size}, {&a.sums, int64(len(params)) * exec.Align}, {&a.hyper, 16}} {
+	}{{&a.grads, size}, {&a.exp, size}, {&a.expSq, size}, {&a.sums, int64(len(params)) * exec.Align}, {&a.hyper, 16}, {&a.scratch, scratch}} {
+		if x.n == 0 {
+			continue
+		}
 		buf, err := b.Alloc(x.n)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("adamw: allocate the state: %w", err), a.Close())
@@ -98,6 +109,38 @@ func NewAdamW(b exec.Backend, params []Param, o Options) (*AdamW, error) {
 // tensor is parameter i's place in one of the state's buffers.
 func (a *AdamW) tensor(buf exec.Buffer, i int) exec.Operand {
 	return exec.Operand{Buf: buf, Off: a.at[i], Dtype: kernels.Float32, Shape: a.params[i].Value.Shape}
+}
+
+// sumSq sums the squares of gradient i.
+func (a *AdamW) sumSq(i int) exec.Launch {
+	sum := exec.Operand{Buf: a.sums, Off: int64(i) * exec.Align, Dtype: kernels.Float32, Shape: []int{}}
+	return exec.Launch{Kernel: kernels.SumSq{}, In: []exec.Operand{a.tensor(a.grads, i)}, Out: []exec.Operand{sum}}
+}
+
+// update is the step of parameter i.
+func (a *AdamW) update(i int) exec.Launch {
+	k := kernels.AdamW{Beta1: a.o.Beta1, Beta2: a.o.Beta2, Eps: a.o.Epsilon}
+	p := a.params[i].Value
+	if len(p.Shape) >= 2 {
+		k.WeightDecay = a.o.WeightDecay
+	}
+	m, v, h := a.tensor(a.exp, i), a.tensor(a.expSq, i), exec.Operand{Buf: a.hyper, Dtype: kernels.Float32, Shape: []int{4}}
+	return exec.Launch{Kernel: k, In: []exec.Operand{p, a.tensor(a.grads, i), m, v, h}, Out: []exec.Operand{p, m, v}}
+}
+
+func (a *AdamW) launch(l exec.Launch) error {
+	if a.scratch != nil {
+		l.Scratch = exec.Region{Buf: a.scratch, Len: a.scratch.Bytes()}
+	}
+	return a.backend.Launch(l)
+}
+
+func types(os []exec.Operand) []exec.Type {
+	ts := make([]exec.Type, len(os))
+	for i, o := range os {
+		ts[i] = o.Type()
+	}
+	return ts
 }
 
 // Grad is where the gradient of a parameter is summed: what an exec.Accumulation is bound to.
@@ -124,7 +167,7 @@ func (a *AdamW) Steps() int { return a.steps }
 // ZeroGrad sets all gradients to zero, before the first micro-batch of a step.
 func (a *AdamW) ZeroGrad() error {
 	all := exec.Operand{Buf: a.grads, Dtype: kernels.Float32, Shape: []int{int(a.grads.Bytes() / 4)}}
-	if err := a.backend.Launch(exec.Launch{Kernel: kernels.Zero{}, Out: []exec.Operand{all}}); err != nil {
+	if err := a.launch(exec.Launch{Kernel: kernels.Zero{}, Out: []exec.Operand{all}}); err != nil {
 		return fmt.Errorf("zero the gradients: %w", err)
 	}
 	return nil
@@ -134,9 +177,7 @@ func (a *AdamW) ZeroGrad() error {
 // order of the parameters.
 func (a *AdamW) GradNorm() (float64, error) {
 	for i := range a.params {
-		sum := exec.Operand{Buf: a.sums, Off: int64(i) * exec.Align, Dtype: kernels.Float32, Shape: []int{}}
-		l := exec.Launch{Kernel: kernels.SumSq{}, In: []exec.Operand{a.tensor(a.grads, i)}, Out: []exec.Operand{sum}}
-		if err := a.backend.Launch(l); err != nil {
+		if err := a.launch(a.sumSq(i)); err != nil {
 			return 0, fmt.Errorf("norm of the gradient of %s: %w", a.params[i].Name, err)
 		}
 	}
@@ -174,15 +215,8 @@ func (a *AdamW) Step(lr float64) (norm float64, err error) {
 	if err := a.backend.Upload(a.hyper, 0, hyper); err != nil {
 		return norm, fmt.Errorf("step %d: %w", a.steps+1, err)
 	}
-	h := exec.Operand{Buf: a.hyper, Dtype: kernels.Float32, Shape: []int{4}}
 	for i, p := range a.params {
-		k := kernels.AdamW{Beta1: a.o.Beta1, Beta2: a.o.Beta2, Eps: a.o.Epsilon}
-		if len(p.Value.Shape) >= 2 {
-			k.WeightDecay = a.o.WeightDecay
-		}
-		m, v := a.tensor(a.exp, i), a.tensor(a.expSq, i)
-		l := exec.Launch{Kernel: k, In: []exec.Operand{p.Value, a.tensor(a.grads, i), m, v, h}, Out: []exec.Operand{p.Value, m, v}}
-		if err := a.backend.Launch(l); err != nil {
+		if err := a.launch(a.update(i)); err != nil {
 			return norm, fmt.Errorf("step %d: update %s: %w", a.steps+1, p.Name, err)
 		}
 	}
@@ -195,7 +229,7 @@ func (a *AdamW) Step(lr float64) (norm float64, err error) {
 
 func (a *AdamW) buffers() []exec.Buffer {
 	var bs []exec.Buffer
-	for _, b := range []exec.Buffer{a.grads, a.exp, a.expSq, a.sums, a.hyper} {
+	for _, b := range []exec.Buffer{a.grads, a.exp, a.expSq, a.sums, a.hyper, a.scratch} {
 		if b != nil {
 			bs = append(bs, b)
 		}

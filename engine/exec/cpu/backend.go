@@ -166,7 +166,7 @@ func view(o exec.Operand) (cpu.View, *buffer, error) {
 	return cpu.View{Data: data, Dtype: o.Dtype, Shape: o.Shape}, buf, nil
 }
 
-// Scratch is what exec.Options.Scratch asks for.
+// Scratch implements exec.Backend.
 func (b *Backend) Scratch(k kernels.Kernel, in, out []exec.Type) int64 {
 	views := func(ts []exec.Type) []cpu.View {
 		vs := make([]cpu.View, len(ts))

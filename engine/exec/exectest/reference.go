@@ -15,6 +15,8 @@ import (
 type Reference struct {
 	// Launched counts kernels by name.
 	Launched map[string]int
+	// NeedScratch refuses launches with less than Scratch.
+	NeedScratch bool
 	// Allocated is the bytes of buffers not freed yet.
 	Allocated int64
 }
@@ -72,9 +74,15 @@ func (r *Reference) Download(dst []byte, src exec.Buffer, off int64) error {
 	return err
 }
 
+// Scratch implements exec.Backend. The references need none; some is asked for so that planning it is tested.
+func (r *Reference) Scratch(_ kernels.Kernel, in, _ []exec.Type) int64 { return int64(40 * len(in)) }
+
 // Launch implements exec.Backend.
 func (r *Reference) Launch(l exec.Launch) error {
 	r.Launched[l.Kernel.Name()]++
+	if need := int64(40 * len(l.In)); r.NeedScratch && l.Scratch.Len < need {
+		return fmt.Errorf("%s: %d bytes of scratch, needs %d", l.Kernel.Name(), l.Scratch.Len, need)
+	}
 	if l.Scratch.Buf != nil {
 		s, err := r.part(l.Scratch.Buf, l.Scratch.Off, l.Scratch.Len)
 		if err != nil {
