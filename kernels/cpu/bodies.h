@@ -1,6 +1,9 @@
 // Every kernel body, for the translation units that compile them all again.
 #include "adamw.c"
 #include "add.c"
+#include "attention.c"
+#include "attention_bwd.c"
+#include "attention_cached.c"
 #include "embed.c"
 #include "rmsnorm.c"
 #include "rmsnorm_bwd.c"

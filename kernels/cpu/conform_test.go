@@ -33,6 +33,9 @@ func conform(t *testing.T, k kernels.Kernel, f operandsOf) {
 				for i, v := range out {
 					within64(t, fmt.Sprintf("output %d", i), v, want[i], k.Tol().Of(d))
 				}
+				if isa == "go" {
+					return // the reference itself
+				}
 				for skip := range out {
 					if len(out) > 1 {
 						in, some := f.fresh(d)
