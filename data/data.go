@@ -36,8 +36,8 @@ type Example struct {
 	Position
 	IDs     []int32
 	Weights []float32
-	// Ordinal numbers the example within its source, from 0; dropout and shuffling are keyed by it, so that neither
-	// depends on packing.
+	// Ordinal numbers the example within its source, from 0; in a step of the loader over all sources, the copies of one
+	// in an epoch apart. Dropout is keyed by it, so that it does not depend on packing.
 	Ordinal int
 }
 
