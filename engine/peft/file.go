@@ -57,7 +57,7 @@ var harmless = []string{"auto_mapping", "base_model_name_or_path", "ensure_weigh
 	"target_modules", "use_rslora"}
 
 // parseConfig reads adapter_config.json. Whatever in it changes the adapter in a way attune does not know is an error
-// naming the field: a field is harmless, or must have one of the values listed, or be null, false, 0 or empty.
+// naming the field: a field is harmless, or must have one of the values listed, or be null, false or empty.
 func parseConfig(b []byte) (Config, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(b, &m); err != nil {
@@ -67,7 +67,7 @@ func parseConfig(b []byte) (Config, error) {
 		"init_lora_weights": {"true", `"gaussian"`, `"orthogonal"`, `"eva"`, `"mica"`}}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		v := strings.TrimSpace(string(m[k]))
-		empty := slices.Contains([]string{"null", "false", "0", "0.0", `""`, "{}", "[]"}, v)
+		empty := slices.Contains([]string{"null", "false", `""`, "{}", "[]"}, v)
 		if !empty && !slices.Contains(harmless, k) && !slices.Contains(allowed[k], v) {
 			return Config{}, fmt.Errorf("%s = %.60s is %w", k, v, ErrUnsupported)
 		}
