@@ -1,0 +1,262 @@
+package jinja
+
+import (
+	"math"
+	"strings"
+	"unicode/utf8"
+)
+
+// attr is obj.name: the value's own attribute or method first, then its item of that name.
+func (r *run) attr(obj Value, name *Str) (Value, error) {
+	if v, ok, err := r.ownAttr(obj, name.s); ok || err != nil {
+		return v, err
+	}
+	if d, ok := obj.(*Dict); ok {
+		if v, ok := d.get(name); ok {
+			return v, nil
+		}
+	}
+	return missing(obj, name), nil
+}
+
+// item is obj[key]: the item first, then the attribute.
+func (r *run) item(obj, key Value) (Value, error) {
+	switch o := obj.(type) {
+	case *undefined:
+		return nil, o.complain()
+	case *Dict:
+		if v, ok := o.get(key); ok {
+			return v, nil
+		}
+	case *Str:
+		if i, _, isInt, ok := number(key); ok && isInt {
+			n := int64(o.runes())
+			if i < 0 {
+				i += n
+			}
+			if i >= 0 && i < n {
+				at := runeOffset(o.s, int(i))
+				_, w := utf8.DecodeRuneInString(o.s[at:])
+				return o.sub(at, at+w), nil
+			}
+		}
+	case *List, *tuple, *groupOf:
+		items, _ := sequence(o)
+		if i, _, isInt, ok := number(key); ok && isInt {
+			if i < 0 {
+				i += int64(len(items))
+			}
+			if i >= 0 && i < int64(len(items)) {
+				return items[i], nil
+			}
+		}
+	}
+	if s, ok := key.(*Str); ok {
+		if v, ok, err := r.ownAttr(obj, s.s); ok || err != nil {
+			return v, err
+		}
+	}
+	return missing(obj, key), nil
+}
+
+func missing(obj, key Value) *undefined {
+	if s, ok := key.(*Str); ok {
+		return &undefined{"'" + objectName(obj) + "' has no attribute '" + s.s + "'"}
+	}
+	if i, ok := key.(int64); ok {
+		return &undefined{objectName(obj) + " has no element " + repr(i)}
+	}
+	return &undefined{objectName(obj) + " has no element of type " + typeName(key)}
+}
+
+func objectName(v Value) string {
+	if v == nil {
+		return "None"
+	}
+	return typeName(v) + " object"
+}
+
+// ownAttr is a method or attribute that the value's type has.
+func (r *run) ownAttr(obj Value, name string) (Value, bool, error) {
+	if u, ok := obj.(*undefined); ok {
+		return nil, false, u.complain()
+	}
+	if strings.HasPrefix(name, "__") {
+		return &undefined{"access to attribute '" + name + "' of '" + typeName(obj) + "' object is unsafe"}, true, nil
+	}
+	switch o := obj.(type) {
+	case *Str:
+		if m, ok := r.t.lang.strMethods[name]; ok {
+			return &function{name, func(r *run, args []Value, kw *Dict) (Value, error) { return m(r, o, args, kw) }}, true, nil
+		}
+	case *Dict:
+		if m, ok := r.t.lang.dictMethods[name]; ok {
+			return &function{name, func(r *run, args []Value, kw *Dict) (Value, error) { return m(r, o, args, kw) }}, true, nil
+		}
+		switch name {
+		case "clear", "pop", "popitem", "setdefault", "update":
+			return unsafeAttr(obj, name), true, nil
+		}
+	case *List, *tuple:
+		switch name {
+		case "index", "count":
+			return &function{name, func(r *run, args []Value, _ *Dict) (Value, error) { return r.search(o, name, args) }}, true, nil
+		case "copy":
+			return &function{name, func(*run, []Value, *Dict) (Value, error) { return o, nil }}, true, nil
+		case "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove":
+			return unsafeAttr(obj, name), true, nil
+		}
+	case *groupOf:
+		switch name {
+		case "grouper":
+			return o.key, true, nil
+		case "list":
+			return o.list, true, nil
+		}
+	case *namespace:
+		if v, ok := o.attrs.get(plain(name)); ok {
+			return v, true, nil
+		}
+	case *loopState:
+		return o.attr(name)
+	case *macro:
+		v, ok := o.attr(name)
+		return v, ok, nil
+	}
+	return nil, false, nil
+}
+
+func unsafeAttr(obj Value, name string) *undefined {
+	return &undefined{"access to attribute '" + name + "' of '" + typeName(obj) + "' object is unsafe: a template changes no values"}
+}
+
+// search is list.index and list.count.
+func (r *run) search(seq Value, what string, args []Value) (Value, error) {
+	if len(args) != 1 {
+		return nil, fault("%s() takes one argument, got %d", what, len(args))
+	}
+	items, _ := sequence(seq)
+	n := int64(0)
+	for i, it := range items {
+		if err := r.work(it); err != nil {
+			return nil, err
+		}
+		if equal(it, args[0]) {
+			if what == "index" {
+				return int64(i), nil
+			}
+			n++
+		}
+	}
+	if what == "index" {
+		return nil, fault("the value is not in the %s", typeName(seq))
+	}
+	return n, nil
+}
+
+// slice is obj[start:stop:step].
+func (r *run) slice(obj Value, e *sliceExpr, s *scope) (Value, error) {
+	bound := func(x expr) (n int64, given bool, err error) {
+		if x == nil {
+			return 0, false, nil
+		}
+		v, err := r.eval(x, s)
+		if err != nil || v == nil {
+			return 0, false, err
+		}
+		n, _, isInt, ok := number(v)
+		if !ok || !isInt {
+			return 0, false, fault("slice indices must be integers or None, not %s", typeName(v))
+		}
+		return n, true, nil
+	}
+	step, given, err := bound(e.step)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		step = 1
+	}
+	if step == 0 {
+		return nil, fault("slice step cannot be zero")
+	}
+	var n int
+	text, isText := obj.(*Str)
+	items, isSeq := sequence(obj)
+	_, isView := obj.(*view)
+	switch {
+	case isText:
+		n = text.runes()
+	case isSeq && !isView:
+		n = len(items)
+	default:
+		if u, ok := obj.(*undefined); ok {
+			return nil, u.complain()
+		}
+		return &undefined{objectName(obj) + " cannot be sliced"}, nil
+	}
+	start, okStart, err := bound(e.start)
+	if err != nil {
+		return nil, err
+	}
+	stop, okStop, err := bound(e.stop)
+	if err != nil {
+		return nil, err
+	}
+	lo, hi := int64(0), int64(n) // Python's clamping: of start and stop, for either direction
+	if step < 0 {
+		lo, hi = -1, int64(n)-1
+	}
+	clamp := func(v int64, given bool, missing int64) int64 {
+		if !given {
+			return missing
+		}
+		if v < 0 {
+			v += int64(n)
+		}
+		return min(max(v, lo), hi)
+	}
+	if step > 0 {
+		start, stop = clamp(start, okStart, lo), clamp(stop, okStop, hi)
+	} else {
+		start, stop = clamp(start, okStart, hi), clamp(stop, okStop, lo)
+	}
+	if isText && step == 1 {
+		if start >= stop {
+			return plain(""), nil
+		}
+		if err := r.spendSteps(n / 64); err != nil {
+			return nil, err
+		}
+		i := runeOffset(text.s, int(start))
+		return text.sub(i, i+runeOffset(text.s[i:], int(stop-start))), nil
+	}
+	if isText {
+		if items, err = r.iterate(text); err != nil {
+			return nil, err
+		}
+	}
+	if step > 0 {
+		step = min(step, math.MaxInt32)
+	} else {
+		step = max(step, -math.MaxInt32)
+	}
+	var picked []Value
+	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
+		picked = append(picked, items[i])
+	}
+	if err := r.spend(16 * len(picked)); err != nil {
+		return nil, err
+	}
+	switch obj.(type) {
+	case *Str:
+		var b builder
+		for _, c := range picked {
+			b.str(c.(*Str))
+		}
+		return b.done(), nil
+	case *tuple:
+		return &tuple{picked}, nil
+	}
+	return &List{picked}, nil
+}
