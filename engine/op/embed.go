@@ -64,8 +64,8 @@ func embedExamples() Examples {
 		{embed{}, []Operand{floats(5, 3)}, "1 inputs, wants 2"},
 	}}
 	for _, n := range oddSizes() {
-		e.Cases = append(e.Cases, Case{fmt.Sprint(n), embed{}, []Operand{floats(n+2, n), cycle(n, n+2)}})
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), embed{}, []Operand{params(n+2, n), cycle(n, n+2)}})
 	}
-	e.Cases = append(e.Cases, Case{"one row for all", embed{}, []Operand{floats(3, 40), ints(make([]int32, 300)...)}})
+	e.Cases = append(e.Cases, Case{"one row for all", embed{}, []Operand{params(3, 40), ints(make([]int32, 300)...)}})
 	return e
 }

@@ -28,12 +28,16 @@ type Operand struct {
 	Values []float64               // the values of a floating-point input; nil for random ones
 	Fill   func(u float64) float64 // makes values of numbers uniform in [-1,1); nil = as they are
 	Stat   bool                    // stored in float32 whatever the precision policy: LoRA's A and B, weights of targets
+	Weight bool                    // a weight: also tried stored in float32 under bfloat16 activations
 	Frozen bool                    // not trained: no gradient is asked for
 	Pad    func(row int) bool      // rows (first dimension) that are padding: their content must not matter
 }
 
-// floats is a floating-point input stored as activations and frozen weights are.
+// floats is a floating-point input stored as activations are.
 func floats(dims ...int) Operand { return Operand{Shape: dims} }
+
+// params is a weight.
+func params(dims ...int) Operand { return Operand{Shape: dims, Weight: true} }
 
 // stats is a floating-point input stored in float32 always.
 func stats(dims ...int) Operand { return Operand{Shape: dims, Stat: true} }

@@ -225,9 +225,9 @@ func linearExamples() Examples {
 		{linear{k: kernels.Linear{Rank: 1, Dropout: 1}}, []Operand{floats(3, 4), floats(5, 4)}, "dropout is 1, wants 0 <= dropout < 1"},
 	}}
 	add := func(name string, tokens, in, out int, k kernels.Linear, heads int, change func([]Operand)) {
-		ops := []Operand{floats(tokens, in), floats(out, in)}
+		ops := []Operand{floats(tokens, in), params(out, in)}
 		if k.Bias {
-			ops = append(ops, floats(out))
+			ops = append(ops, params(out))
 		}
 		if k.Rank > 0 {
 			ops = append(ops, stats(k.Rank, in), stats(out, k.Rank))

@@ -93,7 +93,7 @@ func linearCrossEntropyExamples() Examples {
 			}
 		}
 		e.Cases = append(e.Cases, Case{name, linearCrossEntropy{kernels.LinearCrossEntropy{SoftCap: softCap}}, []Operand{
-			floats(tokens, d).pad(marker), floats(vocab, d), targets, weights,
+			floats(tokens, d).pad(marker), params(vocab, d), targets, weights,
 		}})
 	}
 	for _, n := range oddSizes() {

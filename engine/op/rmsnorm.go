@@ -90,15 +90,15 @@ func rmsNormExamples() Examples {
 		{s, []Operand{ints(1, 2), floats(2)}, "x is int32"},
 	}}
 	for _, n := range oddSizes() {
-		e.Cases = append(e.Cases, Case{fmt.Sprint(n), s, []Operand{floats(n, n+1), floats(n + 1)}})
+		e.Cases = append(e.Cases, Case{fmt.Sprint(n), s, []Operand{floats(n, n+1), params(n + 1)}})
 	}
 	e.Cases = append(e.Cases,
-		Case{"heads", s, []Operand{floats(9, 3, 5), floats(5)}},
-		Case{"wide", s, []Operand{floats(37, 576), floats(576)}},
-		Case{"tall", s, []Operand{floats(517, 3), floats(3)}},
-		Case{"large values", s, []Operand{floats(5, 67).fill(func(u float64) float64 { return 1e4 * u }), floats(67)}},
-		Case{"tiny values", s, []Operand{floats(5, 67).fill(func(u float64) float64 { return 1e-4 * u }), floats(67)}},
-		Case{"frozen weight", s, []Operand{floats(7, 33), floats(33).frozen()}},
+		Case{"heads", s, []Operand{floats(9, 3, 5), params(5)}},
+		Case{"wide", s, []Operand{floats(37, 576), params(576)}},
+		Case{"tall", s, []Operand{floats(517, 3), params(3)}},
+		Case{"large values", s, []Operand{floats(5, 67).fill(func(u float64) float64 { return 1e4 * u }), params(67)}},
+		Case{"tiny values", s, []Operand{floats(5, 67).fill(func(u float64) float64 { return 1e-4 * u }), params(67)}},
+		Case{"frozen weight", s, []Operand{floats(7, 33), params(33).frozen()}},
 	)
 	return e
 }

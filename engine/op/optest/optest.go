@@ -1,7 +1,7 @@
 // Package optest is the one suite that every operation of engine/op goes through. References checks what needs no
 // backend: shapes and refusals, the references' gradients against central differences, our reverse sweep against
 // gorgonia's differentiation and TapeMachine, outputs left out, padding. Run holds a backend's kernels to the
-// references: each operation of op.Table, the kernels of its gradient, and the optimizer's, in float32 and bfloat16, with
+// references: each operation of op.Table, the kernels of its gradient, and the optimizer's, in every storage in use, with
 // 1, 2 and 3 threads. An operation is in the suite as soon as it is in op.Table; a kernel that is in neither fails it.
 package optest
 
@@ -36,13 +36,13 @@ func Run(t *testing.T, open func(t testing.TB, threads int) Backend) {
 	defer two.Close()
 	defer three.Close()
 	covered := map[string]bool{}
-	for _, d := range []kernels.Dtype{kernels.Float32, kernels.BFloat16} {
-		for _, p := range problems(t, d) {
+	for _, s := range storages() {
+		for _, p := range problems(t, s) {
 			covered[p.kernel.Name()] = true
-			t.Run(fmt.Sprintf("%s/%v", p.name, d), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%v", p.name, s), func(t *testing.T) {
 				got := p.run(t, one, nil)
 				want, wantIn := p.reference()
-				p.compare(t, got.out, want, p.kernel.Tol().Of(d))
+				p.compare(t, got.out, want, p.kernel.Tol().Of(p.dtype))
 				p.compareInputs(t, got.in, wantIn)
 				for n, b := range []Backend{two, three} {
 					same(t, fmt.Sprintf("%d threads", n+2), p.run(t, b, nil), got, -1)

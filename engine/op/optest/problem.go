@@ -22,9 +22,8 @@ type problem struct {
 	alias  map[int]int // output -> the input whose buffer it is
 }
 
-// problems are those of every operation and its gradient, of a small model's graph, and of the optimizer, with
-// activations stored as d.
-func problems(t *testing.T, d kernels.Dtype) (ps []*problem) {
+// problems are those of every operation and its gradient, and of the optimizer.
+func problems(t *testing.T, s storage) (ps []*problem) {
 	t.Helper()
 	for _, e := range op.Table() {
 		for _, c := range e.Examples().Cases {
@@ -32,14 +31,17 @@ func problems(t *testing.T, d kernels.Dtype) (ps []*problem) {
 			if err != nil {
 				t.Fatalf("%s/%s: %v", e.Kernel, c.Name, err)
 			}
-			ps = append(ps, g.problems(t, e.Kernel+"/"+c.Name, d)...)
+			if s.activations != s.weights && !slices.ContainsFunc(c.In, func(o op.Operand) bool { return o.Weight }) {
+				continue
+			}
+			ps = append(ps, g.problems(t, e.Kernel+"/"+c.Name, s)...)
 		}
 	}
-	return append(ps, optimizerProblems(d)...)
+	return append(ps, optimizerProblems(s)...)
 }
 
 // problems are the kernels of a graph, each on the inputs that the reference gives it, rounded to their storage.
-func (g *graph) problems(t *testing.T, name string, d kernels.Dtype) (ps []*problem) {
+func (g *graph) problems(t *testing.T, name string, s storage) (ps []*problem) {
 	t.Helper()
 	var nodes G.Nodes
 	sides := map[*G.Node][]int{}
@@ -69,7 +71,7 @@ func (g *graph) problems(t *testing.T, name string, d kernels.Dtype) (ps []*prob
 		if !ok || o.Spec.Kernel().Name() == (dotKernel{}).Name() {
 			continue
 		}
-		p := &problem{name: fmt.Sprintf("%s/%v", name, o), kernel: o.Spec.Kernel(), dtype: d, pad: map[int]func(int) bool{}}
+		p := &problem{name: fmt.Sprintf("%s/%v", name, o), kernel: o.Spec.Kernel(), dtype: s.activations, pad: map[int]func(int) bool{}}
 		it := n.Graph().From(n.ID())
 		for i := 0; it.Next(); i++ {
 			c := it.Node().(*G.Node)
@@ -82,10 +84,10 @@ func (g *graph) problems(t *testing.T, name string, d kernels.Dtype) (ps []*prob
 			if example.Pad != nil {
 				p.pad[i] = example.Pad
 			}
-			p.in = append(p.in, storeFloats(stored(d, op.TypeOf(c).Stat || example.Stat), v.Shape, v.F))
+			p.in = append(p.in, storeFloats(s.of(op.TypeOf(c).Stat || example.Stat, example.Weight), v.Shape, v.F))
 		}
 		for i, ty := range o.Out {
-			v := View{Dtype: stored(d, ty.Stat), Shape: ty.Shape}
+			v := View{Dtype: s.of(ty.Stat, false), Shape: ty.Shape}
 			if ty.Shape.TotalSize() > 0 && (i == 0 || n == g.node || slices.Contains(sides[n], i)) {
 				v = newView(v.Dtype, v.Shape)
 			}
@@ -96,11 +98,32 @@ func (g *graph) problems(t *testing.T, name string, d kernels.Dtype) (ps []*prob
 	return ps
 }
 
-func stored(d kernels.Dtype, stat bool) kernels.Dtype {
-	if stat {
-		return kernels.Float32
+// storage is a precision policy: what activations and what weights are stored as. Everything marked Stat is float32.
+type storage struct{ activations, weights kernels.Dtype }
+
+// storages are the policies in use: all float32, all bfloat16, and trained weights in float32 under bfloat16.
+func storages() []storage {
+	return []storage{
+		{kernels.Float32, kernels.Float32}, {kernels.BFloat16, kernels.BFloat16}, {kernels.BFloat16, kernels.Float32},
 	}
-	return d
+}
+
+func (s storage) String() string {
+	if s.activations != s.weights {
+		return fmt.Sprintf("%v with %v weights", s.activations, s.weights)
+	}
+	return s.activations.String()
+}
+
+// of is what an input or output is stored as.
+func (s storage) of(stat, weight bool) kernels.Dtype {
+	switch {
+	case stat:
+		return kernels.Float32
+	case weight:
+		return s.weights
+	}
+	return s.activations
 }
 
 // reference is what the float64 reference makes of the stored inputs, and what it leaves in them.
@@ -129,29 +152,32 @@ func (p *problem) aliased(i int) bool {
 	return false
 }
 
-// optimizerProblems are the kernels that are no operations of a graph.
-func optimizerProblems(d kernels.Dtype) (ps []*problem) {
+// optimizerProblems are the kernels that are no operations of a graph, and sums and products of gradients of weights,
+// which stay in float32 whatever the activations are.
+func optimizerProblems(s storage) (ps []*problem) {
 	float := func(d kernels.Dtype, n int, seed uint32, fill func(float64) float64) View {
 		return storeFloats(d, []int{n}, values(op.Operand{Shape: []int{n}, Fill: fill}, seed).F)
 	}
 	positive := func(u float64) float64 { return u * u }
 	for _, n := range []int{1, 3, 17, 65, 127, 70001} {
-		f32 := func(seed uint32, fill func(float64) float64) View { return float(kernels.Float32, n, seed, fill) }
-		name := func(k kernels.Kernel) string { return fmt.Sprintf("%s/%d", k.Name(), n) }
-		adam := kernels.AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1}
-		in := []View{f32(1, nil), f32(2, nil), f32(3, nil), f32(4, positive),
-			storeFloats(kernels.Float32, []int{4}, []float64{1e-2, 0.271, 0.003, 0.5})}
-		ps = append(ps,
-			&problem{name: name(adam), kernel: adam, in: in, out: []View{in[0], in[2], in[3]}, alias: map[int]int{0: 0, 1: 2, 2: 3}},
-			&problem{name: name(kernels.SumSq{}), kernel: kernels.SumSq{}, in: []View{float(d, n, 5, nil)},
-				out: []View{newView(kernels.Float32, nil)}},
-			&problem{name: name(kernels.Accumulate{}), kernel: kernels.Accumulate{}, in: []View{f32(6, nil), float(d, n, 7, nil)},
-				out: []View{f32(6, nil)}, alias: map[int]int{0: 0}},
-			&problem{name: name(kernels.Zero{}), kernel: kernels.Zero{}, out: []View{float(d, n, 8, nil)}},
-		)
-	}
-	for _, p := range ps {
-		p.dtype = d
+		f32 := func(seed uint32) View { return float(kernels.Float32, n, seed, nil) }
+		act := func(seed uint32) View { return float(s.activations, n, seed, nil) }
+		add := func(p problem) {
+			p.name, p.dtype = fmt.Sprintf("%s/%d", p.kernel.Name(), n), s.activations
+			ps = append(ps, &p)
+		}
+		hyper := storeFloats(kernels.Float32, []int{4}, []float64{1e-2, 0.271, 0.003, 0.5}) // see kernels.AdamW
+		in := []View{f32(1), f32(2), f32(3), float(kernels.Float32, n, 4, positive), hyper}
+		add(problem{kernel: kernels.AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1}, in: in,
+			out: []View{in[0], in[2], in[3]}, alias: map[int]int{0: 0, 1: 2, 2: 3}})
+		add(problem{kernel: kernels.SumSq{}, in: []View{act(5)}, out: []View{newView(kernels.Float32, nil)}})
+		add(problem{kernel: kernels.SumSq{}, in: []View{f32(5)}, out: []View{newView(kernels.Float32, nil)}})
+		add(problem{kernel: kernels.Accumulate{}, in: []View{f32(6), act(7)}, out: []View{f32(6)}, alias: map[int]int{0: 0}})
+		add(problem{kernel: kernels.Accumulate{}, in: []View{f32(6), f32(7)}, out: []View{f32(6)}, alias: map[int]int{0: 0}})
+		add(problem{kernel: kernels.Zero{}, out: []View{act(8)}})
+		add(problem{kernel: kernels.Add{}, in: []View{f32(9), f32(10)}, out: []View{f32(0)}})
+		scalar := storeFloats(kernels.Float32, nil, []float64{-0.3})
+		add(problem{kernel: kernels.ScaleBy{}, in: []View{f32(11), scalar}, out: []View{f32(0)}})
 	}
 	return ps
 }

@@ -165,7 +165,7 @@ func Tape(t *testing.T, roots G.Nodes, in map[*G.Node]*kernels.Tensor[float64]) 
 // outputsAlone runs every kernel of the graph with each output left out in turn, in both widths: the others keep their bits.
 func outputsAlone(t *testing.T, g *graph) {
 	t.Helper()
-	for _, p := range g.problems(t, "", kernels.Float32) {
+	for _, p := range g.problems(t, "", storages()[0]) {
 		for skip := range p.out {
 			if p.out[skip].Data == nil {
 				continue
@@ -187,7 +187,7 @@ func outputsAlone(t *testing.T, g *graph) {
 // paddingIsIgnored puts NaN into the rows that are padding: neither results nor gradients change.
 func paddingIsIgnored(t *testing.T, g *graph) {
 	t.Helper()
-	for _, p := range g.problems(t, "", kernels.Float32) {
+	for _, p := range g.problems(t, "", storages()[0]) {
 		if len(p.pad) == 0 {
 			continue
 		}
@@ -210,7 +210,7 @@ func paddingIsIgnored(t *testing.T, g *graph) {
 // Covered fails unless every kernel of kernels.All is run by some case.
 func Covered(t *testing.T) {
 	run := map[string]bool{}
-	for _, p := range problems(t, kernels.Float32) {
+	for _, p := range problems(t, storages()[0]) {
 		run[p.kernel.Name()] = true
 	}
 	for _, k := range kernels.All() {
