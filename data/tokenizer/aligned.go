@@ -53,8 +53,9 @@ type rewriter struct {
 }
 
 func rewrite(from aligned, extra int) *rewriter {
-	r := &rewriter{from: from, at: make([]span32, 0, len(from.s)+extra)}
-	r.buf.Grow(len(from.s) + extra)
+	n := max(len(from.s)+extra, 0)
+	r := &rewriter{from: from, at: make([]span32, 0, n)}
+	r.buf.Grow(n)
 	return r
 }
 

@@ -47,7 +47,7 @@ type classOf struct {
 	tables []*unicode.RangeTable
 }
 
-func classTables() []classOf {
+var classTables = sync.OnceValue(func() []classOf {
 	return []classOf{
 		{letter, []*unicode.RangeTable{unicode.L}},
 		{number, []*unicode.RangeTable{unicode.N}},
@@ -55,7 +55,7 @@ func classTables() []classOf {
 		{word, []*unicode.RangeTable{unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc}},
 		{punct, []*unicode.RangeTable{unicode.P}},
 	}
-}
+})
 
 // classIn is the class of r by the table.
 func classIn(table *[classTable]uint8, r rune) uint8 {

@@ -74,6 +74,20 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decodeStep, error) {
 	return nil, fmt.Errorf("decoder of type %q is not supported", f.Type)
 }
 
+// check bounds how much longer a decoder can make a token.
+func (d decoder) check() error {
+	const most, longest = 3, 16
+	n := 0
+	for _, step := range d {
+		if r, ok := step.(replaceDecoder); ok {
+			if n++; n > most || len(r.content) > longest {
+				return fmt.Errorf("decoder: more than %d Replace steps, or one whose content is longer than %d bytes", most, longest)
+			}
+		}
+	}
+	return nil
+}
+
 // Decode turns token ids into text as the tokenizers library's decode does: ids without a token are left out, bytes
 // that are not UTF-8 become U+FFFD. skipSpecial leaves out special tokens.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {

@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"fmt"
 	"hash/maphash"
-	"math"
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
@@ -15,6 +14,9 @@ const (
 	cacheSlots   = 1 << 16
 	cacheWordMax = 64 // longer words are not kept
 )
+
+// maxText is the longest text that is encoded, in bytes.
+const maxText = 1 << 28
 
 type cacheSlot struct{ atomic.Pointer[cacheEntry] }
 
@@ -77,8 +79,8 @@ func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
 }
 
 func checkText(text string, literal []Span) error {
-	if len(text) > math.MaxInt32/4 {
-		return fmt.Errorf("the text has %d bytes; cut it to fewer than %d", len(text), math.MaxInt32/4)
+	if len(text) > maxText {
+		return fmt.Errorf("the text has %d bytes; cut it to texts of at most %d", len(text), maxText)
 	}
 	if !utf8.ValidString(text) {
 		at := 0
@@ -144,6 +146,9 @@ func (t *Tokenizer) words(w *scratch, enc *Encoding, a aligned, lo, hi int) erro
 	for _, p := range t.preTokenizers {
 		if err := p.apply(&w.words); err != nil {
 			return err
+		}
+		if err := checkGrowth(len(a.s), len(w.text.s)); err != nil {
+			return fmt.Errorf("pre_tokenizer: %w", err)
 		}
 	}
 	for _, p := range w.pieces {

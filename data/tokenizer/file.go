@@ -25,7 +25,10 @@ type file struct {
 }
 
 // maxFile is the largest file that is read, in bytes; the largest published tokenizer.json has about 35 MB.
-const maxFile = 512 << 20
+const maxFile = 128 << 20
+
+// maxAllAdded bounds the added tokens together, in bytes.
+const maxAllAdded = 4 << 20
 
 // Load reads dir/tokenizer.json and, where present, dir/tokenizer_config.json and dir/special_tokens_map.json, which
 // name the tokens with a role.
@@ -105,13 +108,15 @@ func parse(raw []byte) (*Tokenizer, error) {
 	if t.decoder, err = parseDecoder(f.Decoder, 0); err != nil {
 		return nil, err
 	}
+	if err := t.decoder.check(); err != nil {
+		return nil, err
+	}
 	if err := t.addTokens(f.AddedTokens); err != nil {
 		return nil, err
 	}
 	if t.before, t.after, err = parsePostProcessor(f.PostProcessor, 0); err != nil {
 		return nil, err
 	}
-	t.roles.UNK = t.model.unk
 	return t, nil
 }
 
@@ -227,6 +232,7 @@ func (t *Tokenizer) addTokens(tokens []addedToken) error {
 	t.special = make(map[string]bool)
 	next := int32(len(t.model.vocab))
 	var order []int32
+	total := 0
 	for i := range tokens {
 		a := &tokens[i]
 		if a.Content == "" {
@@ -234,6 +240,9 @@ func (t *Tokenizer) addTokens(tokens []addedToken) error {
 		}
 		if len(a.Content) > maxAdded {
 			return fmt.Errorf("added_tokens: entry %d has %d bytes, more than the %d that an added token may have", i, len(a.Content), maxAdded)
+		}
+		if total += len(a.Content); total > maxAllAdded {
+			return fmt.Errorf("added_tokens: all together have more than %d bytes", maxAllAdded)
 		}
 		id, ok := t.ID(a.Content)
 		if !ok {
@@ -256,6 +265,9 @@ func (t *Tokenizer) addTokens(tokens []addedToken) error {
 			continue
 		}
 		n, err := t.normalizers.normalize(aligned{s: a.Content})
+		if err == nil && len(n.s) > maxAdded {
+			err = fmt.Errorf("normalized, it has more than %d bytes", maxAdded)
+		}
 		if err != nil {
 			return fmt.Errorf("added_tokens: %q: %w", a.Content, err)
 		}
@@ -276,33 +288,35 @@ func (t *Tokenizer) addTokens(tokens []addedToken) error {
 func (a *addedIn) empty() bool { return len(a.nodes) == 1 }
 
 // readRoles takes the tokens with a role from tokenizer_config.json and, where that says nothing, from
-// special_tokens_map.json.
+// special_tokens_map.json; either may be nil.
 func (t *Tokenizer) readRoles(config, specialMap []byte) error {
-	for i, raw := range [][]byte{config, specialMap} {
-		if len(raw) == 0 {
+	for _, source := range []struct {
+		name string
+		raw  []byte
+	}{{"tokenizer_config.json", config}, {"special_tokens_map.json", specialMap}} {
+		if len(source.raw) == 0 {
 			continue
 		}
-		name := []string{"tokenizer_config.json", "special_tokens_map.json"}[i]
 		var f struct {
-			BOS, EOS, PAD, UNK roleToken
+			BOS json.RawMessage `json:"bos_token"`
+			EOS json.RawMessage `json:"eos_token"`
+			PAD json.RawMessage `json:"pad_token"`
+			UNK json.RawMessage `json:"unk_token"`
 		}
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &fields); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err := json.Unmarshal(source.raw, &f); err != nil {
+			return fmt.Errorf("%s: %w", source.name, err)
 		}
-		for key, to := range map[string]*roleToken{"bos_token": &f.BOS, "eos_token": &f.EOS, "pad_token": &f.PAD, "unk_token": &f.UNK} {
-			if err := to.read(fields[key]); err != nil {
-				return fmt.Errorf("%s: %s: %w", name, key, err)
+		for _, role := range []struct {
+			key string
+			raw json.RawMessage
+			to  *string
+		}{{"bos_token", f.BOS, &t.roles.BOS}, {"eos_token", f.EOS, &t.roles.EOS}, {"pad_token", f.PAD, &t.roles.PAD}, {"unk_token", f.UNK, &t.roles.UNK}} {
+			token, err := readRole(role.raw)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", source.name, role.key, err)
 			}
+			fill(role.to, token)
 		}
-		if i == 0 {
-			t.roles = Roles{string(f.BOS), string(f.EOS), string(f.PAD), string(f.UNK)}
-			continue
-		}
-		fill(&t.roles.BOS, string(f.BOS))
-		fill(&t.roles.EOS, string(f.EOS))
-		fill(&t.roles.PAD, string(f.PAD))
-		fill(&t.roles.UNK, string(f.UNK))
 	}
 	fill(&t.roles.UNK, t.model.unk)
 	return nil
@@ -314,20 +328,17 @@ func fill(to *string, value string) {
 	}
 }
 
-// roleToken is written as a string, as an added token, or null.
-type roleToken string
-
-func (r *roleToken) read(raw json.RawMessage) error {
+// readRole reads a token written as a string, as an added token, or null.
+func readRole(raw json.RawMessage) (string, error) {
 	if absent(raw) {
-		return nil
+		return "", nil
 	}
 	if raw[0] == '"' {
-		return json.Unmarshal(raw, (*string)(r))
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return s, err
 	}
 	var a addedToken
-	if err := json.Unmarshal(raw, &a); err != nil {
-		return err
-	}
-	*r = roleToken(a.Content)
-	return nil
+	err := json.Unmarshal(raw, &a)
+	return a.Content, err
 }

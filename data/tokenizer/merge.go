@@ -6,7 +6,16 @@ const heapFrom = 40
 // mergeAll merges pairs of symbols, the lowest rank first and there the leftmost, until none is left. It leaves the
 // symbols that remain at the front of w.symbols.
 func (m *bpe) mergeAll(w *merger) {
-	s := w.symbols
+	m.link(w.symbols)
+	if len(w.symbols) < heapFrom {
+		m.mergeSmall(w)
+	} else {
+		m.mergeHeap(w)
+	}
+}
+
+// link sets the neighbours of symbols and their merges.
+func (m *bpe) link(s []symbol) {
 	for i := range s {
 		s[i].prev, s[i].next = int32(i-1), int32(i+1)
 		s[i].rank = noMerge
@@ -15,11 +24,6 @@ func (m *bpe) mergeAll(w *merger) {
 		} else {
 			s[i].next = -1
 		}
-	}
-	if len(s) < heapFrom {
-		m.mergeSmall(w)
-	} else {
-		m.mergeHeap(w)
 	}
 }
 

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,12 +20,24 @@ type normalizers []normalizer
 
 func (n normalizers) normalize(a aligned) (aligned, error) {
 	var err error
+	from := len(a.s)
 	for _, one := range n {
 		if a, err = one.normalize(a); err != nil {
 			return a, err
 		}
+		if err := checkGrowth(from, len(a.s)); err != nil {
+			return a, fmt.Errorf("normalizer: %w", err)
+		}
 	}
 	return a, nil
+}
+
+// checkGrowth refuses components that make a text very much longer, as only a hostile file has them.
+func checkGrowth(from, to int) error {
+	if to > min(64*from+1<<20, math.MaxInt32/2) {
+		return fmt.Errorf("a text of %d bytes would become one of %d", from, to)
+	}
+	return nil
 }
 
 // maxNesting bounds how deep sequences of components may stand in one another.
@@ -118,14 +131,20 @@ func (p replace) normalize(a aligned) (aligned, error) {
 	if err != nil {
 		return a, fmt.Errorf("normalizer Replace: %w", err)
 	}
-	found := false
+	found, size := false, len(a.s)
 	for _, part := range parts {
-		found = found || part.match
+		if part.match {
+			found = true
+			size += len(p.content) - int(part.hi-part.lo)
+		}
 	}
 	if !found {
 		return a, nil
 	}
-	r := rewrite(a, len(parts)*len(p.content)/2)
+	if err := checkGrowth(len(a.s), size); err != nil {
+		return a, fmt.Errorf("normalizer Replace: %w", err)
+	}
+	r := rewrite(a, size-len(a.s))
 	for _, part := range parts {
 		if part.match {
 			r.put(p.content, int(part.lo), int(part.hi))
