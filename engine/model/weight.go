@@ -43,11 +43,17 @@ func (w Weight) Convert(to kernels.Dtype, dst []byte) error {
 	f32, bf16, f16 := kernels.Float32, kernels.BFloat16, kernels.Float16
 	switch [2]kernels.Dtype{w.Dtype, to} {
 	case [2]kernels.Dtype{bf16, f32}:
-		convert(view[uint16](w.Data), view[uint32](dst), func(h uint16) uint32 { return uint32(h) << 16 })
+		to := view[uint32](dst)[:n] // the two dtypes of most models have loops of their own, without a call an element
+		for i, h := range view[uint16](w.Data) {
+			to[i] = uint32(h) << 16
+		}
 	case [2]kernels.Dtype{f16, f32}:
 		convert(view[uint16](w.Data), view[uint32](dst), halfToFloat)
 	case [2]kernels.Dtype{f32, bf16}:
-		convert(view[uint32](w.Data), view[uint16](dst), floatToBF16)
+		to := view[uint16](dst)[:n]
+		for i, u := range view[uint32](w.Data) {
+			to[i] = floatToBF16(u)
+		}
 	case [2]kernels.Dtype{f16, bf16}:
 		convert(view[uint16](w.Data), view[uint16](dst), func(h uint16) uint16 { return floatToBF16(halfToFloat(h)) })
 	case [2]kernels.Dtype{f32, f16}:
