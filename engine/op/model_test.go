@@ -3,9 +3,11 @@ package op_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"attune/engine/op"
+	"attune/engine/op/optest"
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -118,39 +120,6 @@ func (m *small) trained() (wrt G.Nodes) {
 	return wrt
 }
 
-// run computes roots by gorgonia's TapeMachine, with the references.
-func (m *small) run(t *testing.T, roots G.Nodes) [][]float64 {
-	t.Helper()
-	out := make([]G.Value, len(roots))
-	for i, r := range roots {
-		G.Read(r, &out[i])
-	}
-	for n, v := range m.values {
-		var backing any = v.F
-		if v.I != nil {
-			backing = v.I
-		}
-		if err := G.Let(n, tensor.New(tensor.WithShape(v.Shape...), tensor.WithBacking(backing))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	vm := G.NewTapeMachine(m.g)
-	defer vm.Close()
-	if err := vm.RunAll(); err != nil {
-		t.Fatal(err)
-	}
-	res := make([][]float64, len(roots))
-	for i, v := range out {
-		switch d := v.Data().(type) {
-		case float64:
-			res[i] = []float64{d}
-		case []float64:
-			res[i] = append([]float64(nil), d...)
-		}
-	}
-	return res
-}
-
 // Every gradient of the small model by our sweep equals central differences of the loss, in float64.
 func TestModelGradientsEqualCentralDifferences(t *testing.T) {
 	m := newSmall()
@@ -159,7 +128,7 @@ func TestModelGradientsEqualCentralDifferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := m.run(t, append(G.Nodes{m.loss}, grads...))[1:]
+	got := optest.Tape(t, grads, m.values)
 	loss := newSmall()
 	at := func() float64 {
 		v, err := op.Evaluate(G.Nodes{loss.loss}, loss.values)
@@ -190,6 +159,26 @@ func TestModelGradientsEqualCentralDifferences(t *testing.T) {
 	t.Logf("%d gradients, worst difference %.2g", checked, worst)
 }
 
+// TapeMachine and Evaluate run the same graph to the same bits, in float64.
+func TestTapeMachineEqualsEvaluate(t *testing.T) {
+	m := newSmall()
+	grads, err := op.Backward(m.loss, m.trained())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := append(G.Nodes{m.loss}, grads...)
+	got := optest.Tape(t, roots, m.values)
+	want, err := op.Evaluate(roots, m.values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if !slices.Equal(got[i], want[i].F) {
+			t.Errorf("root %d differs", i)
+		}
+	}
+}
+
 // Our sweep and gorgonia's own differentiation of the same model agree to the last rounding.
 func TestModelGradientsEqualGorgonias(t *testing.T) {
 	ours, theirs := newSmall(), newSmall()
@@ -201,7 +190,8 @@ func TestModelGradientsEqualGorgonias(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := ours.run(t, append(G.Nodes{ours.loss}, a...)), theirs.run(t, append(G.Nodes{theirs.loss}, b...))
+	got := optest.Tape(t, append(G.Nodes{ours.loss}, a...), ours.values)
+	want := optest.Tape(t, append(G.Nodes{theirs.loss}, b...), theirs.values)
 	for i := range want {
 		for j := range want[i] {
 			if d := math.Abs(got[i][j] - want[i][j]); d > 1e-14 {
