@@ -82,17 +82,15 @@ func (r *ir) lifetimes(inPlace bool) []alloc {
 	var as []alloc
 	allocOf := make([]int, len(r.values))
 	for i, s := range r.steps {
-		var taken []int
 		for o, v := range s.out {
 			if v == unwanted || r.values[v].kind != inArena {
 				continue
 			}
 			a := -1
 			if inPlace {
-				a = r.takeOver(s, i, o, last, allocOf, taken)
+				a = r.takeOver(s, i, o, last, allocOf)
 			}
 			if a >= 0 {
-				taken = append(taken, a)
 				as[a].values = append(as[a].values, v)
 				as[a].last = max(i, last[v])
 			} else {
@@ -109,7 +107,7 @@ func (r *ir) lifetimes(inPlace bool) []alloc {
 }
 
 // takeOver finds the allocation whose memory output o of step i may use, or -1.
-func (r *ir) takeOver(s step, i, o int, last, allocOf, taken []int) int {
+func (r *ir) takeOver(s step, i, o int, last, allocOf []int) int {
 	for _, p := range overwrites[s.Kernel.Name()] {
 		if p.Out != o || p.In >= len(s.in) {
 			continue
@@ -117,7 +115,7 @@ func (r *ir) takeOver(s step, i, o int, last, allocOf, taken []int) int {
 		v, w := s.in[p.In], s.out[o]
 		from, to := r.values[v], r.values[w]
 		once := slices.Index(s.in, v) == p.In && !slices.Contains(s.in[p.In+1:], v)
-		if from.kind == inArena && last[v] == i && once && from.Dtype == to.Dtype && from.Elems() == to.Elems() && !slices.Contains(taken, allocOf[v]) {
+		if from.kind == inArena && last[v] == i && once && from.Dtype == to.Dtype && from.Elems() == to.Elems() {
 			return allocOf[v]
 		}
 	}

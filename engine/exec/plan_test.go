@@ -10,9 +10,11 @@ import (
 
 	"attune/engine/exec"
 	"attune/engine/exec/exectest"
+	"attune/engine/op"
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 	"pgregory.net/rapid"
 )
 
@@ -137,6 +139,42 @@ func TestInPlaceSaves(t *testing.T) {
 	}
 	if with.Plan().Peak > without.Plan().Peak {
 		t.Errorf("peak %d in place, %d not", with.Plan().Peak, without.Plan().Peak)
+	}
+}
+
+// An operation that is given one value twice does not write over it.
+func TestInPlaceLeavesRepeatedInputs(t *testing.T) {
+	g := G.NewGraph()
+	input := func(name string, d tensor.Dtype, shape ...int) *G.Node {
+		n, err := op.Input(g, name, d, shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	w := input("w", G.Float32, 8, 8)
+	h, err := op.Linear(kernels.Linear{}, input("x", G.Float32, 4, 8), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := op.SwiGLU("silu", h, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss, err := op.LinearCrossEntropy(y, input("head", G.Float32, 5, 8), input("targets", G.Int32, 4), input("weights", G.Float32, 4), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grads, err := op.Backward(loss, G.Nodes{w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := exec.Compile(append(G.Nodes{loss}, grads...), exec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.CheckOwnership(); err != nil {
+		t.Error(err)
 	}
 }
 

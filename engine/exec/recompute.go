@@ -47,14 +47,13 @@ type rewrite struct {
 	done     map[int]bool // steps made again
 }
 
-// inside reports whether step i belongs to the forward pass of a recomputed layer. The step that makes the first
-// output, the loss, never does: its gradients are made in the forward pass already.
+// inside reports whether step i belongs to the forward pass of a recomputed layer. The head, with the loss, is in none.
 func (rw *rewrite) inside(i int) bool {
 	if i < 0 {
 		return false
 	}
 	s := &rw.steps[i]
-	return !s.Backward && s.Layer >= 0 && s.Layer < min(rw.layers, rw.ir.layers) && i != rw.producer[rw.outputs[0]]
+	return !s.Backward && s.Layer >= 0 && s.Layer < min(rw.layers, rw.ir.layers)
 }
 
 // mark finds what is kept and what is needed again.

@@ -323,6 +323,7 @@ func TestBindRefuses(t *testing.T) {
 		"shape":  func(o *exec.Operand) { o.Shape = []int{in.Shape[1], in.Shape[0]} },
 		"rank":   func(o *exec.Operand) { o.Shape = []int{in.Shape[0] * in.Shape[1]} },
 		"offset": func(o *exec.Operand) { o.Off = 4 },
+		"beyond": func(o *exec.Operand) { o.Off = math.MaxInt64 },
 		"before": func(o *exec.Operand) { o.Off = -4 },
 		"none":   func(o *exec.Operand) { o.Buf = nil },
 	} {

@@ -72,7 +72,7 @@ func (r *Runner) Bind(name string, o Operand) error {
 			return fmt.Errorf("bind %s: no buffer", name)
 		case !same(o.Type(), in.Type):
 			return fmt.Errorf("bind %s: %v where the program has %v", name, o.Type(), in.Type)
-		case o.Off < 0 || o.Off+o.Bytes() > o.Buf.Bytes():
+		case o.Off < 0 || o.Off > o.Buf.Bytes()-o.Bytes():
 			return fmt.Errorf("bind %s: bytes %d to %d of a buffer of %d", name, o.Off, o.Off+o.Bytes(), o.Buf.Bytes())
 		}
 		r.bound[i], r.launches = o, nil

@@ -137,6 +137,27 @@ func TestEqualsTorch(t *testing.T) {
 	}
 }
 
+// The norm is lengthened by 1e-6 before it divides, as torch does: a gradient of norm 1e-6 clipped to 1e-6 is halved.
+func TestClipEpsilon(t *testing.T) {
+	b := reference()
+	o := defaults
+	o.MaxGradNorm = 1e-6
+	a, _ := newAdamW(t, b, o)
+	g, err := a.Grad("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Upload(b, g, exectest.Tensor{F: []float32{0, -1e-6, 0}}.Bytes(kernels.Float32)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Step(0.1); err != nil {
+		t.Fatal(err)
+	}
+	if m := read(t, b, a.tensor(a.exp, 1))[1]; math.Abs(float64(m)+0.1*0.5e-6) > 1e-13 {
+		t.Errorf("first moment %g after one clipped step, want %g", m, -0.1*0.5e-6)
+	}
+}
+
 // Saved after k steps and loaded into a new optimizer, the rest of the run has the same bits.
 func TestResume(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

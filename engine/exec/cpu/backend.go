@@ -62,11 +62,11 @@ func Wrap(data []byte, d kernels.Dtype) exec.Buffer {
 // Bytes is the memory of an operand on this backend, not copied: batches are written and losses read through it.
 // It is nil for operands of other backends or outside of their buffer.
 func Bytes(o exec.Operand) []byte {
-	b, ok := o.Buf.(*buffer)
-	if !ok || o.Off < 0 || o.Off+o.Bytes() > b.Bytes() {
+	data, _, err := part(o.Buf, o.Off, o.Bytes())
+	if err != nil {
 		return nil
 	}
-	return b.data[o.Off : o.Off+o.Bytes()]
+	return data
 }
 
 // Name implements exec.Backend.

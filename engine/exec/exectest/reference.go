@@ -54,7 +54,7 @@ func (r *Reference) Alloc(n int64) (exec.Buffer, error) {
 
 func (r *Reference) part(b exec.Buffer, off, n int64) ([]byte, error) {
 	m, ok := b.(*memory)
-	if !ok || m.owner != r || off < 0 || n < 0 || off+n > m.Bytes() {
+	if !ok || m.owner != r || off < 0 || n < 0 || off > m.Bytes()-n {
 		return nil, fmt.Errorf("%d bytes at %d are not in the buffer", n, off)
 	}
 	return m.data[off : off+n], nil
