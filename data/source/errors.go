@@ -1,7 +1,6 @@
 package source
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -40,7 +39,6 @@ func where(p data.Position) string {
 type Errors struct {
 	List []*RowError
 	More int // complaints beyond those in List
-	max  int
 }
 
 // Error gives one complaint a line.
@@ -67,8 +65,8 @@ func (e *Errors) Unwrap() []error {
 	return list
 }
 
-func (e *Errors) add(row *RowError) {
-	limit := e.max
+// add keeps a complaint, or counts it where there are limit already; limit 0 = 20.
+func (e *Errors) add(row *RowError, limit int) {
 	if limit <= 0 {
 		limit = 20
 	}
@@ -77,22 +75,4 @@ func (e *Errors) add(row *RowError) {
 	} else {
 		e.More++
 	}
-}
-
-// fold turns a single complaint into the collection's form and passes other errors through.
-func (e *Errors) fold(err error) error {
-	var row *RowError
-	if errors.As(err, &row) {
-		e.add(row)
-		return e
-	}
-	return err
-}
-
-// orNil avoids a typed nil in an error.
-func (e *Errors) orNil() error {
-	if len(e.List) == 0 {
-		return nil
-	}
-	return e
 }

@@ -81,31 +81,38 @@ func ReadAll(path string, o Options) ([]data.Conversation, error) {
 // complaints up to o.MaxErrors and the number of those beyond. A *RowError returned by f is collected with the others;
 // any other error of f, and a failure to read the file, ends the reading and is returned as it is.
 func Each(path string, o Options, f func(data.Conversation) error) error {
-	collected := &Errors{max: o.MaxErrors}
 	r, err := Open(path, o)
+	var bad *RowError
+	if errors.As(err, &bad) {
+		return &Errors{List: []*RowError{bad}}
+	}
 	if err != nil {
-		return collected.fold(err)
+		return err
 	}
 	defer r.Close()
-	return r.each(collected, f)
+	return r.Each(f)
 }
 
-func (r *Reader) each(collected *Errors, f func(data.Conversation) error) error {
+// Each is Each for the rows that Next has not given yet.
+func (r *Reader) Each(f func(data.Conversation) error) error {
+	collected := &Errors{}
 	for {
 		c, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return collected.orNil()
+		if err == io.EOF {
+			break
 		}
 		if err == nil {
 			err = f(c)
 		}
-		if err == nil {
-			continue
-		}
-		var row *RowError
-		if !errors.As(err, &row) {
+		var bad *RowError
+		if errors.As(err, &bad) {
+			collected.add(bad, r.opts.MaxErrors)
+		} else if err != nil {
 			return err
 		}
-		collected.add(row)
 	}
+	if len(collected.List) == 0 {
+		return nil
+	}
+	return collected
 }
