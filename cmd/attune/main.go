@@ -1,4 +1,101 @@
-// Command attune teaches open-weight language models to follow instructions.
+// Command attune teaches open-weight language models to follow instructions: it reads instruction rows, trains a LoRA
+// adapter or all weights, judges the result and writes it where others can load it. One file a command; this one lists
+// them and decides the exit code.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as every command's help names them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2 // wrong use or run file
+	exitData        = 3 // bad rows
+	exitDevice      = 4 // no such device or not enough memory
+	exitInterrupted = 130
+)
+
+// streams are where a command reads and writes; tests give their own.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program without the process around it.
+func run(ctx context.Context, args []string, s streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	if err != nil {
+		fmt.Fprintln(s.err, "attune:", err)
+	}
+	return code
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "attune",
+		Short: "Teach an open-weight language model to follow instructions",
+		Long: `attune reads instruction rows, trains a LoRA adapter or all weights, judges the result and writes it.
+
+Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such device or not enough memory;
+130 interrupted, state saved.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(
+		newInit(s),
+		newConfig(s),
+		newPlan(s),
+		newTrain(s),
+		newEval(s),
+		newGenerate(s),
+		newChat(s),
+		newNewModel(s),
+		newDoctor(s),
+		newVersion(s),
+	)
+	return root
+}
+
+// usageError marks a command line that cannot be run.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usagef(format string, a ...any) error { return &usageError{fmt.Errorf(format, a...)} }
+
+// noArgs refuses arguments where a command takes none, as a usage error.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, got %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
+	}
+	return nil
+}
+
+// isUsage reports errors that cobra itself makes of a wrong command line.
+func isUsage(err error) bool {
+	var u *usageError
+	return errors.As(err, &u)
+}

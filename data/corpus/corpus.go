@@ -19,7 +19,8 @@ import (
 
 // Options say how rows become examples.
 type Options struct {
-	Template    *chat.Template
+	Template    *chat.Template // nil = none: rows of plain text only
+	NoTemplate  error          // why there is none, for rows that need one
 	Tokenizer   *tokenizer.Tokenizer
 	Stops       []int32 // ids that end a turn, see chat.Template.Stops
 	TrainOn     string  // all | last
@@ -111,6 +112,8 @@ func (b *builder) row(c data.Conversation) error {
 	}
 	if c.Messages == nil {
 		b.texts++
+	} else if b.o.Template == nil {
+		return b.o.NoTemplate // no row can be rendered: one complaint is enough
 	}
 	o := chat.EncodeOptions{RenderOptions: chat.RenderOptions{TrainOn: b.o.TrainOn}}
 	if b.o.System != "" && rng.New(b.o.Seed, rng.Hash("system"), uint64(b.report.Rows)).Float64() < b.o.SystemRatio {

@@ -17,8 +17,6 @@ var ErrNoDevice = errors.New("no such device")
 // Device is a backend with what a session asks of it besides.
 type Device struct {
 	exec.Backend
-	// Scratch is the working memory a kernel needs.
-	Scratch func(k kernels.Kernel, in, out []exec.Type) int64
 	// Wrap makes a mapped file's bytes a read-only buffer without copying; nil where the device has memory of its own.
 	Wrap func(data []byte, d kernels.Dtype) exec.Buffer
 	// Resident is what the device's kernels hold besides all buffers, in bytes.
@@ -49,7 +47,7 @@ func OpenDevice(name string, threads int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Device{Backend: b, Scratch: b.Scratch, Wrap: cpubackend.Wrap, Resident: b.Resident(),
+	return &Device{Backend: b, Wrap: cpubackend.Wrap, Resident: b.Resident(),
 		BFloat16: strings.HasSuffix(b.Name(), "bf16"), Tuned: !strings.HasSuffix(b.Name(), " go"), Why: why}, nil
 }
 

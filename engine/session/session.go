@@ -27,15 +27,15 @@ type Options struct {
 	Dtype   kernels.Dtype                           // of frozen weights and activations; trained weights are float32
 	Adapter func(path string, in, out int) *nn.LoRA // nil = none
 	Trained func(name string) bool                  // base weights that are trained; nil = none
-	Limit   int64                                   // bytes that activations may take; 0 = what the device has free
-	Layers  int                                     // layers recomputed at least; more where the limit asks for it
-	Auto    bool                                    // recompute as little as fits Limit, rather than Layers exactly
+	Layers  int                                     // layers recomputed at least; more where SetLimit asks for it
+	Auto    bool                                    // recompute as little as fits SetLimit, rather than Layers exactly
 	Observe func(step exec.Step, seconds float64)   // told of every kernel; slow
 }
 
 // Session holds weights and programs. It is used by one goroutine at a time.
 type Session struct {
 	o        Options
+	limit    int64
 	params   []nn.Param              // weights in the graph's order
 	values   map[string]exec.Operand // by name
 	grads    map[string]exec.Operand // of trained weights, bound by BindGradients
@@ -66,8 +66,7 @@ type program struct {
 	inputs map[string]exec.Operand
 }
 
-// New binds the model's weights to the device: mapped where they lie if they have the dtype wanted, converted otherwise.
-// Adapters are zero until LoadTrained.
+// New builds the model's graph once, to know its weights. Nothing is on the device until Place; Plan needs no more.
 func New(o Options) (*Session, error) {
 	s := &Session{o: o, values: map[string]exec.Operand{}, grads: map[string]exec.Operand{}, programs: map[key]*program{}}
 	b, _, err := s.graph(judging, 1, 0)
@@ -75,15 +74,21 @@ func New(o Options) (*Session, error) {
 		return nil, err
 	}
 	s.params = b.Params()
-	for _, p := range s.params {
-		if err := s.place(p); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-	}
 	return s, nil
 }
 
-// Storage is the dtype of a weight on the device.
+// Place binds the model's weights to the device: mapped where they lie if they have the dtype wanted, converted
+// otherwise. Adapters are zero until LoadTrained.
+func (s *Session) Place() error {
+	for _, p := range s.params {
+		if err := s.place(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storage is the dtype of a weight on the device.
 func (s *Session) storage(p nn.Param) kernels.Dtype {
 	if p.Trained || p.Kind == nn.Adapter {
 		return kernels.Float32
@@ -186,7 +191,7 @@ func (s *Session) compile(k key) (*program, error) {
 				i++
 			}
 		}
-		o.Recompute = exec.Recompute{Layers: s.o.Layers, Auto: s.o.Auto, Limit: s.o.Limit}
+		o.Recompute = exec.Recompute{Layers: s.o.Layers, Auto: s.o.Auto, Limit: s.limit}
 	}
 	o.Class = func(name string) string { return class[name] }
 	p, err := exec.Compile(outputs, o)
@@ -304,6 +309,9 @@ func (s *Session) input(in exec.Input) (exec.Operand, error) {
 	return exec.Operand{Buf: buf, Dtype: in.Dtype, Shape: in.Shape}, nil
 }
 
+// SetLimit says how many bytes activations may take where Options.Auto is set.
+func (s *Session) SetLimit(bytes int64) { s.limit = bytes }
+
 // Params are the model's weights, adapters included, in the graph's order.
 func (s *Session) Params() []nn.Param { return s.params }
 
@@ -342,7 +350,7 @@ func (s *Session) run(why purpose, b data.Batch) (float64, error) {
 			}
 		}
 	}
-	if err := exec.Upload(s.o.Device, p.inputs[nn.Weights], float32Bytes(b.Weights)); err != nil {
+	if err := exec.Upload(s.o.Device, p.inputs[nn.Weights], Float32Bytes(b.Weights)); err != nil {
 		return 0, fmt.Errorf("upload weights: %w", err)
 	}
 	if err := p.runner.Run(context.Background()); err != nil {
@@ -371,13 +379,30 @@ func (s *Session) Trained() ([]safetensors.Tensor, error) {
 	return ts, nil
 }
 
-// LoadTrained sets every adapter weight and trained weight; get gives the float32 bytes of one.
+// LoadTrained sets every trained weight; get gives the float32 bytes of one.
 func (s *Session) LoadTrained(get func(name string, shape []int) ([]byte, error)) error {
 	for _, p := range s.params {
-		if !p.Trained && p.Kind != nn.Adapter {
+		if !p.Trained {
 			continue
 		}
 		raw, err := get(p.Name, p.Shape)
+		if err != nil {
+			return err
+		}
+		if err := exec.Upload(s.o.Device, s.values[p.Name], raw); err != nil {
+			return fmt.Errorf("load %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// LoadAdapter sets every adapter weight; get gives the values of one.
+func (s *Session) LoadAdapter(get func(p nn.Param) ([]byte, error)) error {
+	for _, p := range s.params {
+		if p.Kind != nn.Adapter {
+			continue
+		}
+		raw, err := get(p)
 		if err != nil {
 			return err
 		}
@@ -419,7 +444,8 @@ func int32Bytes(v []int32) []byte {
 	return b
 }
 
-func float32Bytes(v []float32) []byte {
+// Float32Bytes is the little-endian form of v.
+func Float32Bytes(v []float32) []byte {
 	b := make([]byte, 0, 4*len(v))
 	for _, x := range v {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))

@@ -14,6 +14,7 @@ import (
 	"attune/data"
 	"attune/data/loader"
 	"attune/engine/checkpoint"
+	"attune/engine/eval"
 	"attune/engine/optim"
 	"attune/engine/session"
 	"attune/internal/safetensors"
@@ -222,7 +223,7 @@ func (r *Run) evaluate() error {
 		return nil
 	}
 	begin := time.Now()
-	loss, tokens, err := MeanLoss(r.Session, r.Eval)
+	loss, tokens, err := eval.MeanLoss(r.Session, r.Eval)
 	if err != nil {
 		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
 	}
@@ -239,23 +240,6 @@ func (r *Run) evaluate() error {
 		return r.Events.OnEval(e)
 	}
 	return nil
-}
-
-// MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1.
-func MeanLoss(s *session.Session, batches []data.Batch) (loss float64, tokens int, err error) {
-	var sum float64
-	for _, b := range batches {
-		nll, err := s.Loss(b)
-		if err != nil {
-			return 0, 0, err
-		}
-		sum += nll
-		tokens += b.Trained
-	}
-	if tokens == 0 {
-		return 0, 0, errors.New("the held-out rows have no trained token")
-	}
-	return sum / float64(tokens), tokens, nil
 }
 
 func (r *Run) save() error {

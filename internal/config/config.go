@@ -33,7 +33,7 @@ type Data struct {
 type Source struct {
 	Path   string  `key:"path" doc:"JSON lines or a JSON array"`
 	Format string  `key:"format" enum:"auto|instruction|input_output|messages|conversations|text" doc:"schema of the rows"`
-	Weight float64 `key:"weight" doc:"share of the file's rows taken in each epoch, over 0 and at most 1"`
+	Weight float64 `key:"weight" doc:"share of the file's rows taken in each epoch: 1 = all, 0.5 = half"`
 	Repeat int     `key:"repeat" doc:"times the file is read in each epoch"`
 }
 

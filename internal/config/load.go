@@ -179,6 +179,13 @@ func (c *Config) rebase(dir string) {
 	}
 }
 
+// Absolute makes every path of the run absolute, for a copy that is read from elsewhere.
+func (c *Config) Absolute() {
+	if wd, err := os.Getwd(); err == nil {
+		c.rebase(wd)
+	}
+}
+
 // keyLines finds the line of every key of a YAML or JSON file, by dotted path, so that a complaint can name it.
 func keyLines(path string, raw []byte) map[string]int {
 	lines := map[string]int{}

@@ -209,3 +209,28 @@ func flowSources(list []Source) string {
 	}
 	return "[" + strings.Join(items, ", ") + "]"
 }
+
+// Map is the configuration as nested keys and values, for JSON.
+func (c Config) Map() map[string]any { return sectionMap(reflect.ValueOf(c)) }
+
+func sectionMap(v reflect.Value) map[string]any {
+	m := map[string]any{}
+	for _, f := range fieldsOf(v.Type()) {
+		fv := v.Field(f.index)
+		switch {
+		case f.typ.Kind() == reflect.Struct:
+			m[f.key] = sectionMap(fv)
+		case f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct:
+			list := make([]any, fv.Len())
+			for i := range list {
+				list[i] = sectionMap(fv.Index(i))
+			}
+			m[f.key] = list
+		case f.auto && fv.IsZero():
+			m[f.key] = "auto"
+		default:
+			m[f.key] = fv.Interface()
+		}
+	}
+	return m
+}

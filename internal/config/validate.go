@@ -29,7 +29,7 @@ func (c *Config) validate(p *problems) {
 			} else if st, err := os.Stat(s.Path); err != nil || st.IsDir() {
 				p.add(key+".path", s.Path+" is not a file")
 			}
-			need(s.Weight > 0 && s.Weight <= 1, key+".weight", "is %g; it must be over 0 and at most 1 (repeat reads a file more than once)", s.Weight)
+			need(s.Weight > 0, key+".weight", "is %g; it must be over 0", s.Weight)
 			need(s.Repeat >= 1, key+".repeat", "is %d; it must be at least 1", s.Repeat)
 		}
 	}

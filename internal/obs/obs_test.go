@@ -3,6 +3,7 @@ package obs
 import (
 	"bytes"
 	"encoding/json"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,5 +100,28 @@ func TestPlainProgressLines(t *testing.T) {
 	p.Step(3, "loss 1.5")
 	if got := w.String(); !strings.HasPrefix(got, "step 1/3  loss 2.5  left ") || !strings.HasSuffix(got, "step 3/3  loss 1.5\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestPlotLoss(t *testing.T) {
+	dir := t.TempDir()
+	metrics, out := filepath.Join(dir, "metrics.jsonl"), filepath.Join(dir, "loss.png")
+	if err := os.WriteFile(metrics, []byte("{\"step\":0,\"eval_loss\":3}\n{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":1.5}\n{\"step\":2,\"eval_loss\":2}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := PlotLoss(metrics, out); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := img.Bounds(); b.Dx() < 400 || b.Dy() < 200 {
+		t.Errorf("the picture is %v", b)
 	}
 }

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"attune/data"
+	"attune/data/chat"
+	"attune/data/source"
+	"attune/data/tokenizer"
+	"attune/engine/generate"
+
+	"github.com/spf13/cobra"
+)
+
+// generateOptions are the flags of `attune generate`.
+type generateOptions struct {
+	modelFlags
+	prompt, prompts string
+	system          string
+	greedy          bool
+	raw, ignoreEOS  bool
+	asJSON          bool
+	maxNew          int
+	temperature     float64
+	topP            float64
+	seed            uint64
+}
+
+func newGenerate(s streams) *cobra.Command {
+	var o generateOptions
+	cmd := &cobra.Command{
+		Use:   "generate --model DIR --prompt TEXT",
+		Short: "Answer prompts with a model, with or without an adapter",
+		Long: `generate answers --prompt, or each line of --prompts: plain text, or JSON with "prompt" or "messages". The prompt goes
+through the chat template as a user's turn; with --raw it is taken as it is, behind the tokenizer's own begin token.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runGenerate(cmd.Context(), s, o, cmd.Flags().Changed("prompt"))
+		},
+	}
+	o.modelFlags.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.prompt, "prompt", "", "the text to answer")
+	f.StringVar(&o.prompts, "prompts", "", "file with one prompt a line (- = standard input)")
+	f.StringVar(&o.system, "system", "", "system prompt")
+	f.BoolVar(&o.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
+	f.Float64Var(&o.temperature, "temperature", 0.7, "")
+	f.Float64Var(&o.topP, "top-p", 0.95, "nucleus sampling: the most likely tokens with this probability together")
+	f.Uint64Var(&o.seed, "seed", 1, "of the sampling")
+	f.IntVar(&o.maxNew, "max-new-tokens", 256, "")
+	f.BoolVar(&o.raw, "raw", false, "no chat template: the tokenizer's own begin token and the text")
+	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "go on behind end-of-turn tokens")
+	f.BoolVar(&o.asJSON, "json", false, "one JSON object a prompt: prompt_ids, new_ids, text, stop_reason")
+	return cmd
+}
+
+func (o *generateOptions) check(prompted bool) error {
+	switch {
+	case prompted == (o.prompts != ""):
+		return usagef("give either --prompt or --prompts")
+	case o.maxNew < 1:
+		return usagef("--max-new-tokens %d; it must be at least 1", o.maxNew)
+	case o.temperature < 0:
+		return usagef("--temperature %g; it must not be negative", o.temperature)
+	case o.topP <= 0 || o.topP > 1:
+		return usagef("--top-p %g; it must be over 0 and at most 1", o.topP)
+	}
+	if o.greedy {
+		o.temperature = 0
+	}
+	return nil
+}
+
+func runGenerate(ctx context.Context, s streams, o generateOptions, prompted bool) (err error) {
+	if err := o.check(prompted); err != nil {
+		return err
+	}
+	l, err := o.load(true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	asks := []data.Conversation{o.ask(o.prompt)}
+	if o.prompts != "" {
+		if asks, err = o.readPrompts(s.in); err != nil {
+			return err
+		}
+	}
+	var prompts [][]int32
+	longest := 0
+	for _, c := range asks {
+		ids, err := o.ids(l.text, c)
+		if err != nil {
+			return err
+		}
+		prompts = append(prompts, ids)
+		longest = max(longest, len(ids))
+	}
+	if longest > l.window() {
+		return usagef("the longest prompt has %d tokens, the model's context %d", longest, l.window())
+	}
+	d, err := l.session.NewDecoder(min(longest+o.maxNew, l.window()))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	g := generate.Options{Sampling: generate.Sampling{Temperature: o.temperature, TopP: o.topP, Seed: o.seed}, MaxNewTokens: o.maxNew, Stops: l.text.stops}
+	if o.ignoreEOS {
+		g.Stops = nil
+	}
+	w := bufio.NewWriter(s.out)
+	if !o.asJSON {
+		g.OnText = func(t string) {
+			_, _ = w.WriteString(t) // the error stays in w until the last Flush
+			_ = w.Flush()
+		}
+	}
+	for _, ids := range prompts {
+		r, err := generate.Run(ctx, d, l.text.tok, ids, g)
+		if err != nil {
+			return err
+		}
+		if o.asJSON {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			if err := e.Encode(r); err != nil {
+				return err
+			}
+		} else {
+			_ = w.WriteByte('\n')
+		}
+		if err := w.Flush(); err != nil {
+			return fmt.Errorf("write the answer: %w", err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// ask is a prompt as a conversation.
+func (o *generateOptions) ask(prompt string) data.Conversation {
+	var c data.Conversation
+	if o.raw {
+		c.Text = prompt
+		return c
+	}
+	if o.system != "" {
+		c.Messages = append(c.Messages, data.Message{Role: "system", Content: o.system})
+	}
+	c.Messages = append(c.Messages, data.Message{Role: "user", Content: prompt})
+	return c
+}
+
+// readPrompts reads one prompt a line.
+func (o *generateOptions) readPrompts(stdin io.Reader) ([]data.Conversation, error) {
+	r := stdin
+	if o.prompts != "-" {
+		f, err := os.Open(o.prompts)
+		if err != nil {
+			return nil, usagef("open prompts: %w", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	var asks []data.Conversation
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, source.MaxRow)
+	for line := 1; sc.Scan(); line++ {
+		text := strings.TrimSpace(sc.Text())
+		if text == "" {
+			continue
+		}
+		c, err := o.promptLine(text)
+		if err != nil {
+			return nil, usagef("%s:%d: %w", o.prompts, line, err)
+		}
+		asks = append(asks, c)
+	}
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("read prompts: %w", err)
+	}
+	if len(asks) == 0 {
+		return nil, usagef("%s holds no prompt", o.prompts)
+	}
+	return asks, nil
+}
+
+// promptLine is plain text, a JSON string, or an object with prompt or messages.
+func (o *generateOptions) promptLine(text string) (data.Conversation, error) {
+	var plain string
+	if strings.HasPrefix(text, `"`) && json.Unmarshal([]byte(text), &plain) == nil {
+		return o.ask(plain), nil
+	}
+	if !strings.HasPrefix(text, "{") {
+		return o.ask(text), nil
+	}
+	var row struct {
+		Prompt   *string `json:"prompt"`
+		Messages []struct {
+			Role    string `json:"role"`
+			Content string `json:"content"`
+		} `json:"messages"`
+	}
+	if err := json.Unmarshal([]byte(text), &row); err != nil {
+		return data.Conversation{}, err
+	}
+	switch {
+	case row.Prompt != nil:
+		return o.ask(*row.Prompt), nil
+	case len(row.Messages) > 0 && !o.raw:
+		var c data.Conversation
+		for _, m := range row.Messages {
+			c.Messages = append(c.Messages, data.Message{Role: m.Role, Content: m.Content})
+		}
+		return c, nil
+	}
+	return data.Conversation{}, errors.New(`neither "prompt" nor "messages" in it`)
+}
+
+// ids encodes one prompt.
+func (o *generateOptions) ids(t *text, c data.Conversation) ([]int32, error) {
+	if o.raw {
+		e, err := t.tok.Encode(c.Text, tokenizer.Options{AddSpecial: true})
+		return e.IDs, err
+	}
+	if t.tmpl == nil {
+		return nil, t.noTemplate
+	}
+	return t.tmpl.EncodePrompt(t.tok, c, chat.EncodeOptions{})
+}

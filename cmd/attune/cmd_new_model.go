@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+
+	"attune/engine/model"
+	"attune/kernels"
+
+	"github.com/spf13/cobra"
+)
+
+func newNewModel(s streams) *cobra.Command {
+	var o model.NewOptions
+	var dtype string
+	cmd := &cobra.Command{
+		Use:   "new-model DIR",
+		Short: "Make a small random model with a byte-level tokenizer, for demos and tests",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("new-model takes the directory to write, got %q", args)
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			switch dtype {
+			case "float32":
+				o.Dtype = kernels.Float32
+			case "bfloat16":
+				o.Dtype = kernels.BFloat16
+			case "float16":
+				o.Dtype = kernels.Float16
+			default:
+				return usagef("--dtype %q: there are float32, bfloat16, float16", dtype)
+			}
+			if err := model.New(args[0], o); err != nil {
+				return err
+			}
+			c, err := model.ReadConfig(args[0])
+			if err != nil {
+				return err
+			}
+			n, err := c.Parameters(nil)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(s.out, "wrote %s: %s, %d layers, hidden %d, vocabulary %d, %d parameters\n",
+				args[0], c.ModelType, c.NumHiddenLayers, c.HiddenSize, c.VocabSize, n.Base)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.ModelType, "model-type", "llama", "architecture: llama, mistral, qwen2 or qwen3")
+	f.IntVar(&o.HiddenSize, "hidden-size", 64, "")
+	f.IntVar(&o.IntermediateSize, "intermediate-size", 0, "feed-forward size (0: 8/3 of the hidden size)")
+	f.IntVar(&o.NumHiddenLayers, "num-hidden-layers", 2, "")
+	f.IntVar(&o.NumAttentionHeads, "num-attention-heads", 0, "(0: one for each 16 of the hidden size)")
+	f.IntVar(&o.NumKeyValueHeads, "num-key-value-heads", 0, "(0: as many as attention heads)")
+	f.IntVar(&o.HeadDim, "head-dim", 0, "(0: hidden size / heads)")
+	f.IntVar(&o.MaxPositionEmbeddings, "max-position-embeddings", 2048, "longest context")
+	f.IntVar(&o.SlidingWindow, "sliding-window", 0, "(0: none)")
+	f.BoolVar(&o.Untied, "untied", false, "an output head of its own instead of the embedding's weights")
+	f.StringVar(&dtype, "dtype", "float32", "float32, bfloat16 or float16")
+	f.Uint64Var(&o.Seed, "seed", 1, "")
+	return cmd
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"attune/data/corpus"
+	"attune/engine/exec"
+
+	"github.com/spf13/cobra"
+)
+
+func newPlan(s streams) *cobra.Command {
+	var flags runFileFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan -c run.yaml",
+		Short: "Tell what training would do and take, without training",
+		Long: `plan reads every row, loads the model's header, compiles the graph and prints rows, tokens, steps, parameters and the
+memory of the static plan. It exits with 4 if the run does not fit the memory that is free.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := flags.load()
+			if err != nil {
+				return err
+			}
+			j, err := newJob(s, cfg)
+			if err != nil {
+				return err
+			}
+			p, err := j.describe()
+			if err == nil {
+				if asJSON {
+					err = writeJSON(s.out, p)
+				} else {
+					p.print(s)
+				}
+			}
+			return errors.Join(err, j.close())
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+// planReport is what plan prints.
+type planReport struct {
+	Train         []corpus.Report `json:"train"`
+	Eval          []corpus.Report `json:"eval"`
+	Steps         int             `json:"steps"`
+	StepsPerEpoch int             `json:"steps_per_epoch"`
+	Warmup        int             `json:"warmup_steps"`
+	RowTokens     int             `json:"micro_batch_tokens"`
+	Trainable     int64           `json:"trainable_parameters"`
+	Parameters    int64           `json:"parameters"`
+	Device        string          `json:"device"`
+	Dtype         string          `json:"dtype"`
+	Recomputed    int             `json:"recomputed_layers"`
+	Layers        int             `json:"layers"`
+	Memory        memoryReport    `json:"memory"`
+}
+
+// memoryReport is the peak memory of the process, in bytes.
+type memoryReport struct {
+	fixed
+	Activations int64 `json:"activations"`
+	Total       int64 `json:"total"`
+	Free        int64 `json:"free"`
+}
+
+// describe compiles the graph of the longest row and adds everything up.
+func (j *job) describe() (planReport, error) {
+	p := planReport{Train: j.reports, Eval: j.held, Steps: j.data.Steps(), StepsPerEpoch: j.data.StepsPerEpoch(), Warmup: j.schedule.Warmup,
+		RowTokens: j.rowTokens(), Device: j.device.Name(), Dtype: j.dtype.String()}
+	p.Trainable, p.Parameters = j.trainable()
+	if p.Eval == nil {
+		p.Eval = []corpus.Report{}
+	}
+	plan, err := j.session.Plan(j.rowTokens())
+	if err != nil {
+		return p, err
+	}
+	free, err := j.device.MemoryFree()
+	if err != nil {
+		return p, err
+	}
+	p.Recomputed, p.Layers = plan.Recomputed, plan.Layers
+	p.Memory = memoryReport{fixed: j.fixedBytes(), Activations: plan.Arena, Free: free}
+	if p.Memory.Total = p.Memory.fixed.total() + plan.Arena; p.Memory.Total > free {
+		return p, fmt.Errorf("%w: the run takes %s, %s are free; set compute.recompute: full or a smaller compute.micro_batch_tokens than %d",
+			exec.ErrMemory, mib(p.Memory.Total), mib(free), p.RowTokens)
+	}
+	return p, nil
+}
+
+func (p planReport) print(s streams) {
+	w := s.out
+	for _, g := range []struct {
+		name    string
+		reports []corpus.Report
+	}{{"train", p.Train}, {"eval", p.Eval}} {
+		for _, r := range g.reports {
+			fmt.Fprintf(w, "%-7s %s: %d rows (%s), %d examples, %d tokens, %d trained (%.0f %%), longest %d\n", g.name, r.Path, r.Rows, r.Schema, r.Examples,
+				r.Tokens, r.TrainedTokens, 100*float64(r.TrainedTokens)/float64(r.Tokens), r.Longest)
+			if r.Cut+r.Split+r.Dropped > 0 {
+				fmt.Fprintf(w, "        over data.max_length: %d cut, %d split, %d dropped; %d trained tokens lost\n", r.Cut, r.Split, r.Dropped, r.TrainedLost)
+			}
+		}
+	}
+	fmt.Fprintf(w, "steps   %d (%d an epoch, %d of warm-up), rows of up to %d tokens\n", p.Steps, p.StepsPerEpoch, p.Warmup, p.RowTokens)
+	fmt.Fprintf(w, "model   %d parameters, %d trained (%.2f %%)\n", p.Parameters, p.Trainable, 100*float64(p.Trainable)/float64(p.Parameters))
+	fmt.Fprintf(w, "device  %s, %s\n", p.Device, p.Dtype)
+	m := p.Memory
+	fmt.Fprintf(w, "memory  %s of %s free: weights %s, trained %s, gradients %s, optimizer %s, activations %s (%d of %d layers recomputed), kernels %s, program %s\n",
+		mib(m.Total), mib(m.Free), mib(m.Weights), mib(m.Trained), mib(m.Gradients), mib(m.Optimizer), mib(m.Activations), p.Recomputed, p.Layers, mib(m.Kernels), mib(m.Program))
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"attune/engine/checkpoint"
+	"attune/engine/nn"
+	"attune/engine/optim"
+	"attune/engine/peft"
+	"attune/engine/session"
+	"attune/engine/train"
+	"attune/internal/obs"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+// trainOptions are the flags of `attune train`.
+type trainOptions struct {
+	runFileFlags
+	resume bool
+	asJSON bool
+	debug  bool
+}
+
+func newTrain(s streams) *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train -c run.yaml",
+		Short: "Train an adapter, or all weights",
+		Long: `train reads the rows, trains, evaluates, saves checkpoints and writes the adapter (PEFT's layout) or the model into
+run_dir. On SIGINT or SIGTERM it finishes the step, saves and exits with 130; --resume goes on from the newest whole
+checkpoint, or starts if there is none.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd.Context(), s, o) },
+	}
+	o.runFileFlags.add(cmd)
+	cmd.Flags().BoolVar(&o.resume, "resume", false, "go on from the newest checkpoint of run_dir")
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the summary as JSON")
+	cmd.Flags().BoolVar(&o.debug, "debug", false, "log details")
+	return cmd
+}
+
+// runTrain is the recipe, top to bottom.
+func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
+	begin := time.Now()
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	dir, err := openRunDir(cfg.RunDir, o.resume)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.close()) }()
+	log, closeLog, err := obs.NewLogger(s.err, dir.file(logName), o.debug)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+
+	j, err := newJob(s, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.close()) }()
+	plan, err := j.describe()
+	if err != nil {
+		return err
+	}
+	for _, r := range append(plan.Train, plan.Eval...) {
+		log.Info("rows read", zap.String("file", r.Path), zap.Int("rows", r.Rows), zap.Int("tokens", r.Tokens), zap.Int("trained", r.TrainedTokens), zap.Int("longest", r.Longest))
+		if r.Cut+r.Split+r.Dropped > 0 {
+			log.Warn("rows over data.max_length", zap.String("file", r.Path), zap.Int("cut", r.Cut), zap.Int("split", r.Split), zap.Int("dropped", r.Dropped), zap.Int("trained_tokens_lost", r.TrainedLost))
+		}
+	}
+	log.Info("planned", zap.Int("steps", plan.Steps), zap.Int64("trainable", plan.Trainable), zap.String("device", plan.Device), zap.String("dtype", plan.Dtype),
+		zap.String("memory", mib(plan.Memory.Total)), zap.Int("recomputed_layers", plan.Recomputed))
+
+	if err := j.session.Place(); err != nil {
+		return err
+	}
+	if err := j.session.Reserve(j.rowTokens(), true); err != nil {
+		return err
+	}
+	if err := j.startAdapter(); err != nil {
+		return err
+	}
+	opt, err := j.optimizer()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opt.Close()) }()
+
+	identity, err := j.identity()
+	if err != nil {
+		return err
+	}
+	run := &train.Run{
+		Options: train.Options{Schedule: j.schedule, MicroTokens: j.micro, PadID: j.text.pad, EvalEvery: cfg.Eval.Every, Patience: cfg.Eval.EarlyStoppingPatience,
+			Threshold: cfg.Eval.EarlyStoppingThreshold, LoadBest: cfg.Eval.LoadBestModelAtEnd, SaveEvery: cfg.Checkpoint.Every, Keep: cfg.Checkpoint.Keep,
+			CheckpointDir: dir.file(checkpointsDir), Identity: identity},
+		Session: j.session, Optimizer: opt, Data: j.data, Eval: j.eval,
+	}
+	if o.resume {
+		if err := resume(run, dir, log); err != nil {
+			return err
+		}
+	}
+	if err := dir.write(cfg, j.provenance(plan, identity)); err != nil {
+		return err
+	}
+	metrics, err := obs.OpenMetrics(dir.file(metricsName), run.Done())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, metrics.Close()) }()
+
+	log.Info("training", zap.Int("from_step", run.Done()+1), zap.Duration("after", time.Since(begin).Round(time.Millisecond)))
+	bar := obs.NewProgress(s.err, "step", run.Done(), plan.Steps)
+	run.Events = events(bar, metrics, log)
+	stopAtSecondSignal(ctx)
+	res, err := run.Train(ctx)
+	bar.Done()
+	if err != nil {
+		return err
+	}
+	if res.Interrupted {
+		log.Warn("interrupted; the state is saved", zap.Int("step", res.Steps))
+		return errInterrupted
+	}
+	where, err := j.publish(dir, res, identity)
+	if err != nil {
+		return err
+	}
+	if err := obs.PlotLoss(dir.file(metricsName), dir.file(lossPNG)); err != nil {
+		log.Warn("the loss curve was not drawn", zap.Error(err))
+	}
+	log.Info("done", zap.Int("steps", res.Steps), zap.String("written", where))
+	return summarize(s, o.asJSON, summaryOf(res, where))
+}
+
+// startAdapter gives a new adapter its first values, or takes those of lora.init_from.
+func (j *job) startAdapter() error {
+	if j.cfg.Method != "lora" {
+		return nil
+	}
+	if j.cfg.LoRA.InitFrom == "" {
+		return j.session.LoadAdapter(func(p nn.Param) ([]byte, error) {
+			v := make([]float32, p.Shape[0]*p.Shape[1])
+			peft.Init(p, uint64(j.cfg.Train.Seed), v)
+			return session.Float32Bytes(v), nil
+		})
+	}
+	a, err := peft.Load(j.cfg.LoRA.InitFrom)
+	if err != nil {
+		return err
+	}
+	err = a.Check(j.lora, j.session.Params())
+	if err == nil {
+		err = loadAdapter(j.session, a)
+	}
+	return errors.Join(err, a.Close())
+}
+
+func (j *job) optimizer() (*optim.AdamW, error) {
+	var params []optim.Param
+	for _, p := range j.session.Params() {
+		if p.Trained {
+			params = append(params, optim.Param{Name: p.Name, Value: j.session.Value(p.Name)})
+		}
+	}
+	t := j.cfg.Train
+	opt, err := optim.NewAdamW(j.device, params, optim.Options{Beta1: t.Adam.Beta1, Beta2: t.Adam.Beta2, Epsilon: t.Adam.Epsilon,
+		WeightDecay: t.WeightDecay, MaxGradNorm: t.MaxGradNorm})
+	if err != nil {
+		return nil, err
+	}
+	return opt, j.session.BindGradients(opt.Grad)
+}
+
+// resume puts the run where its newest whole checkpoint stands.
+func resume(run *train.Run, dir *runDir, log *zap.Logger) error {
+	root := dir.file(checkpointsDir)
+	if err := checkpoint.Sweep(root); err != nil {
+		return err
+	}
+	c, skipped, err := checkpoint.Latest(root)
+	if err != nil {
+		return err
+	}
+	for _, bad := range skipped {
+		log.Warn("passed over a checkpoint", zap.Error(bad))
+	}
+	if c == nil {
+		log.Info("no checkpoint yet: starting from the beginning")
+		return nil
+	}
+	log.Info("resuming", zap.String("checkpoint", c.Dir), zap.Int("step", c.Step))
+	return errors.Join(run.Resume(c), c.Close())
+}
+
+// events turns what the loop reports into progress, metrics and log.
+func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Events {
+	return train.Events{
+		OnStep: func(st train.Step, total int) error {
+			bar.Step(st.Step, fmt.Sprintf("loss %.4f, rate %.2e, norm %.3f, %.0f tokens/s", st.Loss, st.LearningRate, st.GradNorm, st.TokensPerSecond))
+			return metrics.Write(st)
+		},
+		OnEval: func(e train.Evaluation) error {
+			bar.Say(fmt.Sprintf("step %d  eval loss %.4f over %d tokens%s", e.Step, e.EvalLoss, e.Tokens, map[bool]string{true: ", best so far"}[e.Best]))
+			return metrics.Write(e)
+		},
+		OnCheckpoint: func(path string, step int) error {
+			log.Debug("checkpoint", zap.Int("step", step), zap.String("dir", path))
+			return nil
+		},
+		BeforeSave: metrics.Sync,
+	}
+}
+
+// stopAtSecondSignal lets the next signal end the process at once: the first one only asks for it.
+func stopAtSecondSignal(ctx context.Context) {
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"attune/engine/model"
+	"attune/engine/peft"
+	"attune/engine/session"
+
+	"github.com/spf13/cobra"
+)
+
+// modelFlags are the flags of every command that runs a model without a run file.
+type modelFlags struct {
+	model, adapter, template, device, dtype string
+	threads                                 int
+}
+
+func (f *modelFlags) add(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.model, "model", "", "Hugging Face model directory")
+	fs.StringVar(&f.adapter, "adapter", "", "PEFT adapter directory")
+	fs.StringVar(&f.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
+	fs.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
+	fs.StringVar(&f.dtype, "dtype", "auto", "auto, float32 or bfloat16")
+	fs.IntVar(&f.threads, "threads", 0, "0 = all cores")
+}
+
+// loaded is a model ready to run.
+type loaded struct {
+	text    *text
+	device  *session.Device
+	model   *model.Checkpoint
+	session *session.Session
+}
+
+// load opens device, text and model, puts the weights on the device and, with useAdapter, the adapter on them.
+func (f *modelFlags) load(useAdapter bool) (l *loaded, err error) {
+	if f.model == "" {
+		return nil, usagef("no model; give one with --model DIR")
+	}
+	l = &loaded{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close())
+		}
+	}()
+	if l.device, err = session.OpenDevice(f.device, f.threads); err != nil {
+		return l, err
+	}
+	if l.text, err = loadText(f.model, f.template); err != nil {
+		return l, err
+	}
+	if l.model, err = model.Open(f.model); err != nil {
+		return l, err
+	}
+	o := session.Options{Device: l.device, Model: l.model}
+	if o.Dtype, err = l.device.Dtype(f.dtype); err != nil {
+		return l, err
+	}
+	if !useAdapter || f.adapter == "" {
+		if l.session, err = session.New(o); err != nil {
+			return l, err
+		}
+		return l, l.session.Place()
+	}
+	a, err := peft.Load(f.adapter)
+	if err != nil {
+		return l, err
+	}
+	err = l.withAdapter(o, a)
+	return l, errors.Join(err, a.Close())
+}
+
+func (l *loaded) withAdapter(o session.Options, a *peft.Adapter) error {
+	for name, hash := range map[string]string{"template_sha256": l.text.hash(), "tokenizer_sha256": l.text.tok.SHA256()} {
+		if trained := a.Metadata[name]; trained != "" && trained != hash {
+			return fmt.Errorf("adapter %s was trained with another %s (SHA-256 %.12s..., here %.12s...); name the one it was trained with", a.Dir,
+				map[string]string{"template_sha256": "chat template: --template", "tokenizer_sha256": "tokenizer: --model"}[name], trained, hash)
+		}
+	}
+	linears, err := l.model.Config.Linears()
+	if err != nil {
+		return err
+	}
+	c := a.Config
+	c.Dropout = 0 // nothing is dropped outside of training
+	if o.Adapter, err = c.Adapter(linears); err != nil {
+		return err
+	}
+	if l.session, err = session.New(o); err != nil {
+		return err
+	}
+	if err := l.session.Place(); err != nil {
+		return err
+	}
+	if err := a.Check(c, l.session.Params()); err != nil {
+		return err
+	}
+	return loadAdapter(l.session, a)
+}
+
+// window is the longest text the model was made for.
+func (l *loaded) window() int { return l.model.Config.MaxPositionEmbeddings }
+
+func (l *loaded) close() error {
+	var errs []error
+	if l.session != nil {
+		errs = append(errs, l.session.Close())
+	}
+	if l.model != nil {
+		errs = append(errs, l.model.Close())
+	}
+	if l.device != nil {
+		errs = append(errs, l.device.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+
+	"attune/data"
+	"attune/data/corpus"
+	"attune/data/loader"
+	"attune/data/pack"
+	"attune/engine/exec"
+	"attune/engine/model"
+	"attune/engine/nn"
+	"attune/engine/optim"
+	"attune/engine/peft"
+	"attune/engine/session"
+	"attune/internal/config"
+	"attune/kernels"
+)
+
+// job is a run file put together, short of memory on the device: what plan reports and train carries out.
+type job struct {
+	cfg      config.Config
+	device   *session.Device
+	dtype    kernels.Dtype
+	text     *text
+	reports  []corpus.Report // of the training files
+	held     []corpus.Report // of the held-out files
+	data     *loader.Loader
+	eval     []data.Batch
+	longest  int // tokens of the longest packed row
+	micro    int // tokens a packed row should have
+	model    *model.Checkpoint
+	lora     peft.Config // where method is lora
+	session  *session.Session
+	schedule optim.Schedule
+}
+
+// newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,
+// template, rows, then the model's header.
+func newJob(s streams, cfg config.Config) (j *job, err error) {
+	j = &job{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.close())
+		}
+	}()
+	if j.device, err = session.OpenDevice(cfg.Compute.Device, cfg.Compute.Threads); err != nil {
+		return j, err
+	}
+	if j.dtype, err = j.device.Dtype(cfg.Compute.Dtype); err != nil {
+		return j, err
+	}
+	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
+		return j, err
+	}
+	if err = j.readRows(s); err != nil {
+		return j, err
+	}
+	if j.model, err = model.Open(cfg.Model); err != nil {
+		return j, err
+	}
+	return j, j.plan()
+}
+
+// readRows reads training and held-out rows, so that the complaints about all files come together.
+func (j *job) readRows(s streams) error {
+	c := j.cfg
+	o, done := counting(s.err, j.text.corpusOptions(c))
+	defer done()
+	sets, reports, err := corpus.ReadAll(append(files(c.Data.Train), files(c.Data.Eval)...), o)
+	if err != nil {
+		return err
+	}
+	n := len(c.Data.Train)
+	j.reports, j.held = reports[:n], reports[n:]
+	var sources []loader.Source
+	for i, src := range c.Data.Train {
+		sources = append(sources, loader.Source{Name: src.Path, Set: sets[i], Weight: src.Weight, Repeat: src.Repeat})
+		j.longest = max(j.longest, reports[i].Longest)
+	}
+	j.data, err = loader.NewSources(sources, loader.Options{ExamplesPerStep: c.Train.ExamplesPerStep, Shuffle: c.Data.Shuffle,
+		Seed: uint64(c.Train.Seed), Epochs: c.Train.Epochs, Steps: c.Train.Steps})
+	if err != nil {
+		return &corpus.Error{Files: []error{err}}
+	}
+	if j.micro = c.Compute.MicroBatchTokens; j.micro == 0 {
+		j.micro = max(2048, c.Data.MaxLength)
+	}
+	j.eval = heldOut(sets[n:], j.micro, j.text.pad)
+	for _, b := range j.eval {
+		j.longest = max(j.longest, b.Tokens)
+	}
+	j.longest = max(j.longest, j.fullest())
+	return nil
+}
+
+// heldOut packs the examples of held-out files, in their order.
+func heldOut(sets []*loader.Set, micro int, pad int32) []data.Batch {
+	var examples []data.Example
+	for _, set := range sets {
+		for i := range set.Len() {
+			examples = append(examples, set.Example(i))
+		}
+	}
+	if len(examples) == 0 {
+		return nil
+	}
+	return pack.PackEval(examples, micro, pack.Options{PadID: pad})
+}
+
+// fullest is the most tokens a packed training row can have: a full one, or all of a step where that is less.
+func (j *job) fullest() int {
+	if j.longest > j.micro {
+		return j.longest
+	}
+	step := j.longest * j.cfg.Train.ExamplesPerStep
+	return min(j.micro, step)
+}
+
+// rowTokens is the longest row, rounded up as packing does.
+func (j *job) rowTokens() int { return (j.longest + pack.Quantum - 1) / pack.Quantum * pack.Quantum }
+
+// plan builds the graph and the schedule.
+func (j *job) plan() error {
+	c := j.cfg
+	o := session.Options{Device: j.device, Model: j.model, Dtype: j.dtype}
+	switch c.Method {
+	case "full":
+		o.Trained = func(string) bool { return true }
+	default:
+		targets, err := peft.ParseTargets(c.LoRA.TargetModules)
+		if err != nil {
+			return err
+		}
+		j.lora = peft.Config{R: c.LoRA.R, Alpha: c.LoRA.Alpha, Dropout: c.LoRA.Dropout, UseRSLoRA: c.LoRA.UseRSLoRA, Targets: targets, BaseModel: c.Model}
+		linears, err := j.model.Config.Linears()
+		if err != nil {
+			return err
+		}
+		if o.Adapter, err = j.lora.Adapter(linears); err != nil {
+			return err
+		}
+	}
+	free, err := j.device.MemoryFree()
+	if err != nil {
+		return err
+	}
+	switch c.Compute.Recompute {
+	case "auto":
+		o.Auto = true
+	case "full":
+		o.Layers = math.MaxInt
+	}
+	if j.session, err = session.New(o); err != nil {
+		return err
+	}
+	fixed := j.fixedBytes()
+	if fixed.total() > free {
+		return fmt.Errorf("%w: weights, gradients and optimizer take %s, %s are free; take a smaller model%s", exec.ErrMemory,
+			mib(fixed.total()), mib(free), map[string]string{"full": ", or method: lora"}[c.Method])
+	}
+	j.session.SetLimit(free - fixed.total())
+	steps := j.data.Steps()
+	warmup := c.Train.WarmupSteps
+	if warmup == 0 {
+		warmup = optim.WarmupSteps(c.Train.WarmupRatio, steps)
+	}
+	j.schedule = optim.Schedule{Name: c.Train.LRScheduler, LearningRate: c.Train.LearningRate, Warmup: warmup, Steps: steps}
+	return j.schedule.Validate()
+}
+
+// fixed is the memory that a run takes whatever its rows are, in bytes.
+type fixed struct {
+	Weights   int64 `json:"weights"`
+	Trained   int64 `json:"trained_weights"`
+	Gradients int64 `json:"gradients"`
+	Optimizer int64 `json:"optimizer"`
+	Kernels   int64 `json:"kernels"` // packing buffers of the device
+	Program   int64 `json:"program"` // the process itself: code, rows, tokenizer
+}
+
+func (f fixed) total() int64 {
+	return f.Weights + f.Trained + f.Gradients + f.Optimizer + f.Kernels + f.Program
+}
+
+func (j *job) fixedBytes() fixed {
+	f := fixed{Kernels: j.device.Resident}
+	for _, p := range j.session.Params() {
+		n := int64(1)
+		for _, d := range p.Shape {
+			n *= int64(d)
+		}
+		if p.Trained || p.Kind == nn.Adapter {
+			f.Trained += 4 * n
+		} else {
+			f.Weights += n * j.dtype.Size()
+		}
+	}
+	f.Gradients, f.Optimizer = f.Trained, 2*f.Trained
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	const code = 24 << 20 // text and data of the binary that a run touches
+	f.Program = int64(m.Sys) + code
+	return f
+}
+
+// trainable counts the parameters that are trained, and all.
+func (j *job) trainable() (trained, all int64) {
+	for _, p := range j.session.Params() {
+		n := int64(1)
+		for _, d := range p.Shape {
+			n *= int64(d)
+		}
+		all += n
+		if p.Trained || p.Kind == nn.Adapter {
+			trained += n
+		}
+	}
+	return trained, all
+}
+
+func (j *job) close() error {
+	var errs []error
+	if j.session != nil {
+		errs = append(errs, j.session.Close())
+	}
+	if j.model != nil {
+		errs = append(errs, j.model.Close())
+	}
+	if j.device != nil {
+		errs = append(errs, j.device.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func mib(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"attune/internal/config"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// runDir is the directory of one run, locked while it is open.
+type runDir struct {
+	path string
+	lock *os.File
+}
+
+func (d *runDir) file(name string) string { return filepath.Join(d.path, name) }
+
+// Names in a run directory.
+const (
+	runYAML        = "run.yaml"
+	runJSON        = "run.json"
+	metricsName    = "metrics.jsonl"
+	logName        = "log.jsonl"
+	checkpointsDir = "checkpoints"
+	adapterDir     = "adapter"
+	modelDir       = "model"
+	lossPNG        = "loss.png"
+)
+
+// openRunDir makes the directory and takes its lock. One that holds a run is refused unless resume is set.
+func openRunDir(path string, resume bool) (*runDir, error) {
+	d := &runDir{path: path}
+	if _, err := os.Stat(d.file(runJSON)); err == nil && !resume {
+		return nil, usagef("run_dir %s holds a run already; go on with it by --resume, or set another run_dir", path)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, fmt.Errorf("make run_dir: %w", err)
+	}
+	f, err := os.OpenFile(d.file(".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock run_dir: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(usagef("run_dir %s is in use by another attune; wait for it, or set another run_dir", path), f.Close())
+	}
+	d.lock = f
+	return d, nil
+}
+
+// close gives the lock back. The file stays: removing it would let two runs lock two files of the same name.
+func (d *runDir) close() error { return d.lock.Close() }
+
+// provenance is run.json: what went into a run.
+type provenance struct {
+	Attune    buildInfo         `json:"attune"`
+	Model     string            `json:"model"`
+	Template  string            `json:"template"` // where it came from
+	SHA256    map[string]string `json:"sha256"`   // of model, tokenizer, template, data, recipe
+	Device    string            `json:"device"`
+	Dtype     string            `json:"dtype"`
+	Threads   int               `json:"threads"`
+	Steps     int               `json:"steps"`
+	Rows      []any             `json:"rows"`
+	Trainable int64             `json:"trainable_parameters"`
+}
+
+// write keeps the resolved run file and the provenance.
+func (d *runDir) write(c config.Config, p provenance) error {
+	c.Absolute()
+	head := "# The run file as it was understood, with every default filled in.\n"
+	if err := renameio.WriteFile(d.file(runYAML), append([]byte(head), c.YAML(false)...), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", runYAML, err)
+	}
+	return writeJSONFile(d.file(runJSON), p)
+}
+
+func writeJSONFile(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	if err := renameio.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"attune/data/chat"
+	"attune/data/corpus"
+	"attune/data/tokenizer"
+	"attune/internal/config"
+	"attune/internal/obs"
+)
+
+// text is what stands between a model and words: its tokenizer, its chat template and the ids that end a turn.
+type text struct {
+	tok   *tokenizer.Tokenizer
+	tmpl  *chat.Template // nil if the model has none and none was named; noTemplate says so
+	stops []int32
+	pad   int32
+
+	noTemplate error
+}
+
+// loadText reads the tokenizer of a model directory and the template that setting names. A model without a template is
+// fine as long as only plain text is read.
+func loadText(modelDir, setting string) (*text, error) {
+	tok, err := tokenizer.Load(modelDir)
+	if err != nil {
+		return nil, err
+	}
+	t := &text{tok: tok}
+	t.tmpl, t.noTemplate = chat.Resolve(setting, modelDir)
+	if t.noTemplate != nil && setting != "" && setting != "auto" {
+		return nil, t.noTemplate
+	}
+	if t.tmpl != nil {
+		if t.stops, err = t.tmpl.Stops(tok, modelDir); err != nil {
+			return nil, err
+		}
+	}
+	if _, id, ok := tok.PAD(); ok {
+		t.pad = id
+	}
+	return t, nil
+}
+
+// hash is the template's SHA-256, "" without one.
+func (t *text) hash() string {
+	if t.tmpl == nil {
+		return ""
+	}
+	return t.tmpl.SHA256()
+}
+
+// corpusOptions are those of a run file.
+func (t *text) corpusOptions(c config.Config) corpus.Options {
+	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.stops, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
+		Seed: uint64(c.Train.Seed), MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength)}
+}
+
+// counting shows the reading of many rows.
+func counting(w io.Writer, o corpus.Options) (corpus.Options, func()) {
+	p := obs.NewProgress(w, "row", 0, 0)
+	o.Progress = func(rows int) { p.Step(rows, "read") }
+	return o, p.Done
+}
+
+func files(sources []config.Source) []corpus.File {
+	fs := make([]corpus.File, len(sources))
+	for i, s := range sources {
+		fs[i] = corpus.File{Path: s.Path, Format: s.Format}
+	}
+	return fs
+}
+
+// hashFiles is one SHA-256 over the contents of files, in order.
+func hashFiles(paths ...string) (string, error) {
+	h := sha256.New()
+	for _, p := range paths {
+		if err := func() error {
+			f, err := os.Open(p)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			fmt.Fprintf(h, "%s\n", filepath.Base(p))
+			_, err = io.Copy(h, f)
+			return err
+		}(); err != nil {
+			return "", fmt.Errorf("hash %s: %w", p, err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
