@@ -37,12 +37,12 @@ func (s *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestMemory reads 64 MiB in rows of 16 KiB: the live heap stays far below that.
+// TestMemory reads 32 MiB in rows of 16 KiB: the live heap stays far below that.
 func TestMemory(t *testing.T) {
 	text := strings.Repeat("x", 16<<10)
 	for name, in := range map[string]*repeated{
-		"lines": {n: 4096, row: `{"text": "` + text + `"}` + "\n"},
-		"array": {n: 4096, rest: "[", row: `{"text": "` + text + `"},` + "\n", tail: `{"text": "end"}]`},
+		"lines": {n: 2048, row: `{"text": "` + text + `"}` + "\n"},
+		"array": {n: 2048, rest: "[", row: `{"text": "` + text + `"},` + "\n", tail: `{"text": "end"}]`},
 	} {
 		r, err := NewReader(name, in, Options{})
 		if err != nil {
@@ -60,7 +60,7 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if rows%1024 == 1023 {
+			if rows%512 == 511 {
 				runtime.GC()
 				runtime.ReadMemStats(&now)
 				if grown := int64(now.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
@@ -68,7 +68,7 @@ func TestMemory(t *testing.T) {
 				}
 			}
 		}
-		if rows < 4096 {
+		if rows < 2048 {
 			t.Errorf("%s: %d rows", name, rows)
 		}
 	}

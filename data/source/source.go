@@ -93,7 +93,7 @@ func Each(path string, o Options, f func(data.Conversation) error) error {
 	return r.Each(f)
 }
 
-// Each is Each for the rows that Next has not given yet.
+// Each calls f with the rows that Next has not given yet, as the function Each does.
 func (r *Reader) Each(f func(data.Conversation) error) error {
 	collected := &Errors{}
 	for {
