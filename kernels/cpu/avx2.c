@@ -2,6 +2,8 @@
 #ifdef __x86_64__
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2")
 #define SUFFIX avx2
+#define GEMM_VECTOR_BYTES 32
+#define GEMM_MR 6
 #include "isa.h"
 
 #include "bodies.h"

@@ -2,6 +2,11 @@
 #ifdef __x86_64__
 #pragma GCC target("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2,prefer-vector-width=512")
 #define SUFFIX avx512bf16
+#define GEMM_VECTOR_BYTES 64
+#define GEMM_MR 14
+#define GEMM_PAIR 2
+#include <immintrin.h>
+
 #include "isa.h"
 
 #include "bodies.h"

@@ -12,3 +12,4 @@
 #include "scaleby.c"
 #include "sumsq.c"
 #include "swiglu.c"
+#include "gemm.c"

@@ -21,6 +21,8 @@ func cTable() map[string]entry {
 		"attention_cached": {run: attentionCached, scratch: attentionScratch},
 		"embed":            {run: pickRows},
 		"embed_bwd":        {run: embedBwd},
+		"linear":           linearEntry(),
+		"linear_bwd":       linearBwdEntry(),
 		"rmsnorm":          {run: rmsNorm},
 		"rmsnorm_bwd":      {run: rmsNormBwd, scratch: rmsNormBwdScratch},
 		"rope":             {run: rope},
