@@ -26,6 +26,7 @@ type Tokenizer interface {
 	UNK() (string, int32, bool)
 	ID(token string) (int32, bool)
 	SpecialTokens() []string
+	PlainAddedTokens() []string
 }
 
 // RenderOptions says how a conversation is rendered. The zero value renders every turn and trains all of them.

@@ -1,0 +1,60 @@
+package chat
+
+import (
+	"fmt"
+
+	"attune/data"
+)
+
+// Cut applies the overlength policy to one example of at most any length. maxLength 0 = no limit.
+//
+// Truncate keeps the first maxLength tokens. Split makes parts of at most maxLength tokens, each later one beginning with
+// the last token of the one before, so that every trained token keeps a predecessor and none is lost; parts in which
+// nothing is learnt are left out. An example of which nothing would be learnt any more gives an error that wraps
+// ErrNothingTrained, with the counts filled in.
+func Cut(e data.Example, maxLength int, p Policy) (CutResult, error) {
+	n := len(e.IDs)
+	if maxLength <= 0 || n <= maxLength {
+		return CutResult{Examples: []data.Example{e}, Kept: 1}, nil
+	}
+	switch p {
+	case Refuse, "":
+		return CutResult{}, at(e.Position, fmt.Errorf("the row has %d tokens, data.max_length is %d; raise it, or set data.overlength to truncate, split or drop", n, maxLength))
+	case Drop:
+		return CutResult{Dropped: 1, TrainedLost: e.Trained()}, nil
+	case Truncate:
+		short := part(e, 0, maxLength)
+		r := CutResult{Examples: []data.Example{short}, Cut: 1, TrainedLost: e.Trained() - short.Trained()}
+		if short.Trained() == 0 {
+			r.Examples = nil
+			return r, at(e.Position, fmt.Errorf("%w once it is cut from %d tokens to data.max_length %d; raise it, or set data.overlength to split or drop", ErrNothingTrained, n, maxLength))
+		}
+		return r, nil
+	case Split:
+		if maxLength < 2 {
+			return CutResult{}, at(e.Position, fmt.Errorf("a row cannot be split into parts of %d token; raise data.max_length", maxLength))
+		}
+		var r CutResult
+		for start := 0; start < n-1; start += maxLength - 1 {
+			piece := part(e, start, min(start+maxLength, n))
+			if start > 0 {
+				piece.Weights[0] = 0 // learnt in the part before
+			}
+			if piece.Trained() > 0 {
+				r.Examples = append(r.Examples, piece)
+			}
+		}
+		if r.Split = len(r.Examples); r.Split == 0 {
+			return r, at(e.Position, fmt.Errorf("%w; remove it", ErrNothingTrained))
+		}
+		return r, nil
+	}
+	return CutResult{}, fmt.Errorf("data.overlength is %q; set it to error, truncate, split or drop", p)
+}
+
+// part copies tokens [from, to) of an example.
+func part(e data.Example, from, to int) data.Example {
+	e.IDs = append([]int32(nil), e.IDs[from:to]...)
+	e.Weights = append([]float32(nil), e.Weights[from:to]...)
+	return e
+}
