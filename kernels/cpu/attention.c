@@ -10,35 +10,35 @@ INLINE void att_range(const struct attention_args *a, const struct attention_blo
     if (a->window > 0) *lo = att_max(*lo, *hi - a->window);
 }
 
-struct att_panel { int64_t lo, hi; }; // the keys that any row of a panel sees
+// att_softmax turns one row of products, columns [0, n) for keys from kb on, into probabilities relative to 2^*top. *top
+// is a score of the row, at most ATT_SLACK below the largest so far: far from overflow, and hardly ever in need of a change,
+// at which what o and sum hold is scaled. sum holds one sum a vector element.
+#define ATT_SLACK 16.0f
 
-// att_softmax turns one row of scores, columns [0, n) for keys from kb on, into probabilities relative to the largest
-// score so far, *top; on a new largest one, what o and sum hold is scaled.
 INLINE void att_softmax(const struct attention_args *a, float *s, int64_t n, int64_t lo, int64_t hi, float *top, float *sum,
                         float *o, int64_t dp) {
-    vf most = vset(-INFINITY), slope;
-    for (int64_t c = 0; c < n; c += VW) {
-        vf x = att_score(vload(s + c), a->scale, a->soft_cap, &slope);
-        if (c < lo || c + VW > hi) x = vselect(att_columns(c, lo, hi), x, vset(-INFINITY));
-        most = vmax(most, x);
-        vstore(s + c, x);
-    }
-    float m = vmax_all(most);
-    if (!(m <= *top)) {
-        if (*top > -INFINITY) {
-            vf alpha = vexp(vset(*top - m));
-            for (int64_t d = 0; d < dp; d += VW) vstore(o + d, vload(o + d) * alpha);
-            vstore(sum, vload(sum) * alpha);
-        }
-        *top = m;
-    }
-    if (*top == -INFINITY) { // no key yet
+    if (lo >= hi) {
         for (int64_t c = 0; c < n; c += VW) vstore(s + c, (vf){0});
         return;
     }
+    vf none = vset(-INFINITY), most = none, slope;
+    for (int64_t c = 0; c < n; c += VW) {
+        vf x = att_keep(att_score(vload(s + c), a->scale, a->soft_cap, &slope), c, lo, hi, none);
+        most = vmax(most, x);
+        vstore(s + c, x);
+    }
+    if (*top == -INFINITY) {
+        *top = vmax_all(most);
+    } else if (vany_greater(most, vset(*top + ATT_SLACK))) {
+        float m = vmax_all(most);
+        vf alpha = vexp2(vset(*top - m));
+        for (int64_t d = 0; d < dp; d += VW) vstore(o + d, vload(o + d) * alpha);
+        vstore(sum, vload(sum) * alpha);
+        *top = m;
+    }
     vf total = vload(sum), base = vset(*top);
     for (int64_t c = 0; c < n; c += VW) {
-        vf p = vexp(vload(s + c) - base);
+        vf p = vexp2(vload(s + c) - base);
         total += p;
         vstore(s + c, p);
     }
@@ -102,7 +102,7 @@ static void att_forward(const struct attention_args *a, const struct attention_b
             if (a->o) {
                 for (int64_t d = 0; d < dh; d += VW) vput_n(a->o, head * dh + d, a->d_o, vload(o + row * dp + d) * inv, dh - d);
             }
-            if (a->lse) a->lse[head] = seen ? top[row] + logf(total) : 0.0f;
+            if (a->lse) a->lse[head] = seen ? top[row] * LN2 + logf(total) : 0.0f;
         }
     }
 }

@@ -52,14 +52,16 @@ static __attribute__((noinline, unused)) void att_mul(const float *a, int64_t rs
 // att_pack copies n rows of dh elements, stride apart in src, to a tile of width dp; what is beyond them is 0, up to a
 // whole panel.
 INLINE void att_pack(float *dst, int64_t dp, const void *src, int dt, int64_t at, int64_t stride, int64_t n, int64_t dh) {
-    for (int64_t r = 0; r < n; r++) {
-        for (int64_t d = 0; d < dp; d += VW) {
-            vf x = d < dh ? vget_n(src, at + r * stride + d, dt, dh - d) : (vf){0};
-            vstore(dst + r * dp + d, x);
+    for (int64_t r = 0; r < n; r++, at += stride, dst += dp) {
+        int64_t d = 0;
+        if (dt == F32) {
+            for (; d + VW <= dh; d += VW) vstore(dst + d, vget(src, at + d, F32));
+        } else {
+            for (; d + VW <= dh; d += VW) vstore(dst + d, vget(src, at + d, BF16));
         }
+        for (; d < dp; d += VW) vstore(dst + d, d < dh ? vget_n(src, at + d, dt, dh - d) : (vf){0});
     }
-    int64_t end = att_round(n, AROWS);
-    if (end > n) memset(dst + n * dp, 0, (size_t)((end - n) * dp) * sizeof(float));
+    for (int64_t i = n * dp; i < att_round(n, AROWS) * dp; i += VW, dst += VW) vstore(dst, (vf){0});
 }
 
 // The even and the odd half of the interleaved elements of a and b.
@@ -107,22 +109,29 @@ INLINE float *att_carve(float **scratch, int64_t floats) {
     return p;
 }
 
-// att_score gives the scores of a vector of products, and the slope by which their gradient is multiplied.
+// Scores are kept as their multiples of log2(e), so that probabilities are powers of 2. att_score makes them of products;
+// *slope is their derivative by the product, without the constant scale.
+#define LOG2E 1.44269504088896341f
+#define LN2 0.693147180559945309f
+
 INLINE vf att_score(vf product, float scale, float soft_cap, vf *slope) {
-    vf s = product * scale;
-    *slope = vset(scale);
-    if (soft_cap > 0) {
-        vf th = vtanh(s / soft_cap);
-        s = soft_cap * th;
-        *slope *= 1.0f - th * th;
-    }
-    return s;
+    *slope = vset(1.0f);
+    if (!(soft_cap > 0)) return product * (scale * LOG2E);
+    vf th = vtanh(product * (scale / soft_cap));
+    *slope = 1.0f - th * th;
+    return th * (soft_cap * LOG2E);
 }
 
-// att_columns masks the columns at, at+1, ... that lie in [lo, hi).
-INLINE vi att_columns(int64_t at, int64_t lo, int64_t hi) {
-    vi column = viota() + (int32_t)at;
-    return (column >= (int32_t)lo) & (column < (int32_t)hi);
+// att_keep is x in the columns at, at+1, ... that lie in [lo, hi), otherwise other.
+INLINE vf att_keep(vf x, int64_t at, int64_t lo, int64_t hi, vf other) {
+    vi column = viota() + (int32_t)at, from = (vi){0} + (int32_t)lo, to = (vi){0} + (int32_t)hi;
+#if VW == 16
+    __mmask16 keep = _mm512_cmpge_epi32_mask((__m512i)column, (__m512i)from);
+    keep = _mm512_mask_cmplt_epi32_mask(keep, (__m512i)column, (__m512i)to);
+    return (vf)_mm512_mask_blend_ps(keep, (__m512)other, (__m512)x);
+#else
+    return vselect((column >= from) & (column < to), x, other);
+#endif
 }
 
 #endif

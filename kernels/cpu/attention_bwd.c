@@ -19,42 +19,40 @@ void FN(attention_delta)(const struct attention_delta_args *a, int64_t lo, int64
     }
 }
 
-// att_gradients turns a panel's scores s into probabilities and dp = do.v into ds, for columns [0, n), which are keys from
-// kb on. Rows past the last query get 0.
-INLINE void att_gradients(const struct attention_bwd_args *a, const struct attention_block *b, float *s, float *dp, int64_t i0,
-                          int64_t head, int64_t kb, int64_t n) {
-    for (int64_t r = 0; r < AROWS; r++, s += ABLOCK, dp += ABLOCK) {
-        int64_t i = i0 + r;
-        if (i >= b->q1) {
-            for (int64_t c = 0; c < n; c += VW) vstore(s + c, (vf){0}), vstore(dp + c, (vf){0});
-            continue;
-        }
-        int64_t lo = (a->window > 0 ? att_max(b->k0, i + 1 - a->window) : b->k0) - kb, hi = i + 1 - kb;
-        vf lse = vset(a->lse[i * a->heads + head]), delta = vset(a->delta[i * a->heads + head]), slope;
-        for (int64_t c = 0; c < n; c += VW) {
-            vf p = vexp(att_score(vload(s + c), a->scale, a->soft_cap, &slope) - lse);
-            vf ds = p * (vload(dp + c) - delta) * slope;
-            if (c < lo || c + VW > hi) {
-                vi seen = att_columns(c, lo, hi);
-                p = vselect(seen, p, (vf){0});
-                ds = vselect(seen, ds, (vf){0});
-            }
-            vstore(s + c, p);
-            vstore(dp + c, ds);
-        }
-    }
-}
-
-// att_store writes n rows of a tile to the rows of head `head` of a (T, heads, dh) output, from token t0 on.
-INLINE void att_store(void *dst, int dt, const float *tile, int64_t dp, int64_t t0, int64_t n, int64_t heads, int64_t head, int64_t dh) {
-    for (int64_t r = 0; r < n; r++) {
-        int64_t at = ((t0 + r) * heads + head) * dh;
-        for (int64_t d = 0; d < dh; d += VW) vput_n(dst, at + d, dt, vload(tile + r * dp + d), dh - d);
-    }
-}
-
 INLINE int64_t att_first_key(const struct attention_bwd_args *a, const struct attention_block *b, int64_t i) {
     return a->window > 0 ? att_max(b->k0, i + 1 - a->window) : b->k0;
+}
+
+// att_gradients turns a panel's products s into probabilities and dp = do.v into ds without its constant scale, for columns
+// [0, n), which are keys from kb on. Rows past the last query get 0.
+INLINE void att_gradients(const struct attention_bwd_args *a, const struct attention_block *b, float *s, float *dp, int64_t i0,
+                          int64_t head, int64_t kb, int64_t n) {
+    vf zero = {0}, slope;
+    for (int64_t r = 0; r < AROWS; r++, s += ABLOCK, dp += ABLOCK) {
+        int64_t i = i0 + r, row = i * a->heads + head;
+        if (i >= b->q1) {
+            for (int64_t c = 0; c < n; c += VW) vstore(s + c, zero), vstore(dp + c, zero);
+            continue;
+        }
+        int64_t lo = att_first_key(a, b, i) - kb, hi = i + 1 - kb;
+        vf lse = vset(a->lse[row] * LOG2E), delta = vset(a->delta[row]);
+        for (int64_t c = 0; c < n; c += VW) {
+            vf p = vexp2(att_score(vload(s + c), a->scale, a->soft_cap, &slope) - lse);
+            vf ds = p * (vload(dp + c) - delta);
+            if (a->soft_cap > 0) ds *= slope;
+            vstore(s + c, att_keep(p, c, lo, hi, zero));
+            vstore(dp + c, att_keep(ds, c, lo, hi, zero));
+        }
+    }
+}
+
+// att_store writes n rows of a tile, times scale, to the rows of head `head` of a (T, heads, dh) output, from token t0 on.
+INLINE void att_store(void *dst, int dt, const float *tile, float scale, int64_t dp, int64_t t0, int64_t n, int64_t heads,
+                      int64_t head, int64_t dh) {
+    for (int64_t r = 0; r < n; r++) {
+        int64_t at = ((t0 + r) * heads + head) * dh;
+        for (int64_t d = 0; d < dh; d += VW) vput_n(dst, at + d, dt, vload(tile + r * dp + d) * scale, dh - d);
+    }
 }
 
 static void att_dq(const struct attention_bwd_args *a, const struct attention_block *b, int64_t kvh) {
@@ -91,7 +89,7 @@ static void att_dq(const struct attention_bwd_args *a, const struct attention_bl
         }
     }
     for (int64_t g = 0; g < group; g++) {
-        att_store(a->out_q, a->dout_q, dq + g * head_rows * dp, dp, b->q0, nq, a->heads, kvh * group + g, dh);
+        att_store(a->out_q, a->dout_q, dq + g * head_rows * dp, a->scale, dp, b->q0, nq, a->heads, kvh * group + g, dh);
     }
 }
 
@@ -120,28 +118,38 @@ static void att_dkv(const struct attention_bwd_args *a, const struct attention_b
                 int64_t nq = att_min(ABLOCK, q1 - qb), from = (qb * a->heads + head) * dh;
                 att_pack(q, dp, a->q, a->dq, from, a->heads * dh, nq, dh);
                 att_pack(dout, dp, a->dout, a->ddout, from, a->heads * dh, nq, dh);
+                // One operand at a time for all panels, so that it stays in the first-level cache.
+                int64_t seen[ABLOCK / AROWS];
                 for (int64_t p = 0; p < nq; p += AROWS) {
-                    int64_t seen = att_min(nk, att_min(qb + p + AROWS, b->q1) - kb), columns = att_round(seen, AGRAIN);
-                    float *sp = s + p * ABLOCK, *dsp = ds + p * ABLOCK;
-                    att_mul(q + p * dp, dp, 1, kt, ABLOCK, sp, ABLOCK, columns, dh, 0);
-                    att_mul(dout + p * dp, dp, 1, vt, ABLOCK, dsp, ABLOCK, columns, dh, 0);
-                    att_gradients(a, b, sp, dsp, qb + p, head, kb, columns);
-                    if (dq) att_mul(dsp, ABLOCK, 1, k, dp, dq + (g * head_rows + qb + p - b->q0) * dp, dp, dp, seen, 1);
+                    seen[p / AROWS] = att_min(nk, att_min(qb + p + AROWS, b->q1) - kb);
+                    att_mul(q + p * dp, dp, 1, kt, ABLOCK, s + p * ABLOCK, ABLOCK, att_round(seen[p / AROWS], AGRAIN), dh, 0);
+                }
+                for (int64_t p = 0; p < nq; p += AROWS) {
+                    int64_t columns = att_round(seen[p / AROWS], AGRAIN);
+                    att_mul(dout + p * dp, dp, 1, vt, ABLOCK, ds + p * ABLOCK, ABLOCK, columns, dh, 0);
+                    att_gradients(a, b, s + p * ABLOCK, ds + p * ABLOCK, qb + p, head, kb, columns);
+                }
+                for (int64_t p = 0; dq && p < nq; p += AROWS) {
+                    float *to = dq + (g * head_rows + qb + p - b->q0) * dp;
+                    att_mul(ds + p * ABLOCK, ABLOCK, 1, k, dp, to, dp, dp, seen[p / AROWS], 1);
                 }
                 // On the diagonal, the panels of queries before a panel of keys do not see it.
-                for (int64_t c = 0; c < nk; c += AROWS) {
-                    int64_t p = qb == kb ? c : 0;
-                    if (p >= nq) break;
-                    if (a->out_v) att_mul(s + p * ABLOCK + c, 1, ABLOCK, dout + p * dp, dp, dv + c * dp, dp, dp, nq - p, 1);
-                    if (a->out_k) att_mul(ds + p * ABLOCK + c, 1, ABLOCK, q + p * dp, dp, dk + c * dp, dp, dp, nq - p, 1);
+                int64_t diagonal = qb == kb;
+                for (int64_t c = 0; a->out_v && c < nk && diagonal * c < nq; c += AROWS) {
+                    int64_t p = diagonal * c;
+                    att_mul(s + p * ABLOCK + c, 1, ABLOCK, dout + p * dp, dp, dv + c * dp, dp, dp, nq - p, 1);
+                }
+                for (int64_t c = 0; a->out_k && c < nk && diagonal * c < nq; c += AROWS) {
+                    int64_t p = diagonal * c;
+                    att_mul(ds + p * ABLOCK + c, 1, ABLOCK, q + p * dp, dp, dk + c * dp, dp, dp, nq - p, 1);
                 }
             }
         }
-        if (a->out_k) att_store(a->out_k, a->dout_k, dk, dp, kb, nk, a->kv, kvh, dh);
-        if (a->out_v) att_store(a->out_v, a->dout_v, dv, dp, kb, nk, a->kv, kvh, dh);
+        if (a->out_k) att_store(a->out_k, a->dout_k, dk, a->scale, dp, kb, nk, a->kv, kvh, dh);
+        if (a->out_v) att_store(a->out_v, a->dout_v, dv, 1.0f, dp, kb, nk, a->kv, kvh, dh);
     }
     for (int64_t g = 0; dq && g < group; g++) {
-        att_store(a->out_q, a->dout_q, dq + g * head_rows * dp, dp, b->q0, b->q1 - b->q0, a->heads, kvh * group + g, dh);
+        att_store(a->out_q, a->dout_q, dq + g * head_rows * dp, a->scale, dp, b->q0, b->q1 - b->q0, a->heads, kvh * group + g, dh);
     }
 }
 

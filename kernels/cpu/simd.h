@@ -108,12 +108,16 @@ INLINE vf vsqrt(vf a) {
 
 // vsum adds the elements as a binary tree: the same order on every run of one instruction set.
 INLINE float vsum(vf a) {
+#if VW == 16
+    return _mm512_reduce_add_ps((__m512)a);
+#else
     float t[VW];
     vstore(t, a);
     UNROLL for (int h = VW / 2; h > 0; h /= 2) {
         UNROLL for (int i = 0; i < h; i++) t[i] += t[i + h];
     }
     return t[0];
+#endif
 }
 
 INLINE float vmax_all(vf a) {
@@ -123,6 +127,20 @@ INLINE float vmax_all(vf a) {
     float m = a[0];
     UNROLL for (int i = 1; i < VW; i++) m = a[i] > m ? a[i] : m;
     return m;
+#endif
+}
+
+// vany_greater is whether any element of a is larger than b's.
+INLINE int vany_greater(vf a, vf b) {
+#if VW == 16
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) != 0;
+#elif VW == 8
+    return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)) != 0;
+#else
+    vi greater = a > b;
+    int any = 0;
+    UNROLL for (int i = 0; i < VW; i++) any |= greater[i];
+    return any;
 #endif
 }
 
@@ -209,6 +227,32 @@ INLINE vf vexp(vf x) {
     p = vfma(p, r * r, r) + 1.0f;
     vi y = ((vi)p + ((vi)t << 23)) & ~under;
     return vselect(nan, x, (vf)y);
+}
+
+// vexp2: 2^x to about 1 ulp; 0 below -126, NaN stays NaN; for x < 128. The polynomial of Cephes' exp2f.
+INLINE vf vexp2(vf x) {
+#if VW == 16 // not scalef, which is slow when the result is 0
+    __mmask16 positive = _mm512_cmp_ps_mask((__m512)x, (__m512)vset(-126.0f), _CMP_NLT_UQ);
+    x = vmax(vset(-126.0f), x);
+    __m512i e = _mm512_cvtps_epi32((__m512)x);
+    vf n = (vf)_mm512_cvtepi32_ps(e);
+#else
+    vi zero = x < -126.0f, nan = x != x;
+    x = vmax(vset(-126.0f), x);
+    vf t = vround(x + 12582912.0f), n = vround(t - 12582912.0f);
+#endif
+    vf f = x - n;
+    vf p = vfma(f, vset(1.535336188319500e-4f), vset(1.339887440266574e-3f));
+    p = vfma(p, f, vset(9.618437357674640e-3f));
+    p = vfma(p, f, vset(5.550332471162809e-2f));
+    p = vfma(p, f, vset(2.402264791363012e-1f));
+    p = vfma(p, f, vset(6.931472028550421e-1f));
+    p = vfma(p, f, vset(1.0f));
+#if VW == 16
+    return (vf)_mm512_maskz_add_epi32(positive, (__m512i)p, _mm512_slli_epi32(e, 23));
+#else
+    return vselect(nan, x, (vf)(((vi)p + ((vi)t << 23)) & ~zero));
+#endif
 }
 
 // vtanh to a few ulp: the polynomial of Cephes' tanhf near 0, exponentials elsewhere.
