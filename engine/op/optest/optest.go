@@ -2,7 +2,7 @@
 // backend: shapes and refusals, the references' gradients against central differences, our reverse sweep against
 // gorgonia's differentiation and TapeMachine, outputs left out, padding. Run holds a backend's kernels to the
 // references: each operation of op.Table, the kernels of its gradient, and the optimizer's, in every storage in use, with
-// 1, 2 and 3 threads. An operation is in the suite as soon as it is in op.Table; a kernel that is in neither fails it.
+// 1, 2 and 3 threads. An operation is in the suite as soon as it is in op.Table.
 package optest
 
 import (
@@ -35,10 +35,8 @@ func Run(t *testing.T, open func(t testing.TB, threads int) Backend) {
 	defer one.Close()
 	defer two.Close()
 	defer three.Close()
-	covered := map[string]bool{}
 	for _, s := range storages() {
 		for _, p := range problems(t, s) {
-			covered[p.kernel.Name()] = true
 			t.Run(fmt.Sprintf("%s/%v", p.name, s), func(t *testing.T) {
 				got := p.run(t, one, nil)
 				want, wantIn := p.reference()
@@ -51,11 +49,6 @@ func Run(t *testing.T, open func(t testing.TB, threads int) Backend) {
 				p.poisonPadding(t, one, got)
 				p.spreadNaN(t, one)
 			})
-		}
-	}
-	for _, k := range kernels.All() {
-		if !covered[k.Name()] {
-			t.Errorf("kernel %s is in kernels.All, but no case runs it: give it a line in op.Table", k.Name())
 		}
 	}
 }
