@@ -1,9 +1,11 @@
 package model
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 	"math/big"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,5 +164,30 @@ func TestCheck(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A header that is not padded puts tensors at odd bytes; their weights are aligned copies with the same values.
+func TestUnalignedFile(t *testing.T) {
+	for pad := range 4 {
+		header := `{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}` + strings.Repeat(" ", pad)
+		b := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+		b = append(b, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40)
+		path := filepath.Join(t.TempDir(), "w.safetensors")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := safetensors.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		w := Weight{Name: "w", Dtype: kernels.Float32, Shape: []int{2}, Data: f.Data("w")}.Aligned()
+		if got := view[uint32](w.Data); got[0] != math.Float32bits(1) || got[1] != math.Float32bits(2) {
+			t.Errorf("%d spaces: %#x", pad, got)
+		}
+		if i, _ := f.Info("w"); (i.Offset%4 == 0) != (&w.Data[0] == &f.Data("w")[0]) {
+			t.Errorf("%d spaces, byte %d: copied where it need not be, or the reverse", pad, i.Offset)
+		}
 	}
 }

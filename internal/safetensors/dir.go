@@ -32,7 +32,11 @@ func OpenDir(dir string) (*Set, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		f, err := Open(filepath.Join(dir, SingleName))
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("open weights: %s has neither %s nor %s: %w", dir, SingleName, IndexName, os.ErrNotExist)
+			hint := ""
+			if old, _ := filepath.Glob(filepath.Join(dir, "pytorch_model*.bin*")); len(old) > 0 {
+				hint = "; convert its pytorch_model.bin with transformers' save_pretrained"
+			}
+			return nil, fmt.Errorf("open weights: %s has neither %s nor %s%s: %w", dir, SingleName, IndexName, hint, os.ErrNotExist)
 		}
 		if err != nil {
 			return nil, err
