@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"attune/engine/op"
+	"attune/internal/rng"
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -55,7 +55,7 @@ type Model struct {
 type builder struct {
 	*Model
 	g     *G.ExprGraph
-	rng   *rand.Rand
+	rng   *rng.Source
 	nodes map[string]*G.Node
 	wrt   G.Nodes
 }
@@ -67,7 +67,7 @@ func Build(c Config) (m *Model, err error) {
 	}
 	b := builder{
 		Model: &Model{Config: c, Values: map[string]Tensor{}}, g: G.NewGraph(),
-		rng: rand.New(rand.NewPCG(c.Seed, 7)), nodes: map[string]*G.Node{},
+		rng: rng.New(c.Seed), nodes: map[string]*G.Node{},
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -151,7 +151,7 @@ func (b *builder) random(std float64, shape ...int) Tensor {
 	t := Tensor{Shape: shape, F: make([]float32, size)}
 	for i := range t.F {
 		// Values of bfloat16, so that either storage holds them exactly.
-		t.F[i] = kernels.RoundBFloat16(float32(b.rng.NormFloat64() * std))
+		t.F[i] = kernels.RoundBFloat16(float32(b.rng.Norm() * std))
 		if len(shape) == 1 {
 			t.F[i] = kernels.RoundBFloat16(t.F[i]*0.1 + 1)
 		}
@@ -189,7 +189,7 @@ func (b *builder) batch() {
 	weights := make([]float32, n)
 	length := (n + c.Segments - 1) / c.Segments
 	for t := range n {
-		ids[t], targets[t], keys[t] = int32(b.rng.IntN(c.Vocab)), int32(b.rng.IntN(c.Vocab)), int32(1000+t)
+		ids[t], targets[t], keys[t] = int32(b.rng.Intn(c.Vocab)), int32(b.rng.Intn(c.Vocab)), int32(1000+t)
 		pos[t], seg[t] = int32(t%length), int32(t/length)
 		if t%3 != 0 {
 			weights[t] = 1 / float32(n)
