@@ -89,10 +89,15 @@ func ReadAll(files []File, o Options) ([]*loader.Set, []Report, error) {
 // read reads one file.
 func read(f File, o Options) (*loader.Set, Report, error) {
 	b := &builder{o: o, set: &loader.Set{}, report: Report{Path: f.Path}}
-	err := source.Each(f.Path, source.Options{Format: f.Format, Warn: func(source.Warning) { b.report.Warnings++ }}, b.row)
+	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: func(source.Warning) { b.report.Warnings++ }})
 	if err != nil {
 		return nil, b.report, err
 	}
+	defer r.Close()
+	if err := r.Each(b.row); err != nil {
+		return nil, b.report, err
+	}
+	b.report.Schema = r.Schema()
 	return b.set, b.report, b.check()
 }
 
