@@ -85,25 +85,37 @@ func (b *builder) inputLayer(v int) int {
 }
 
 // accumulate puts acc += gradient right behind the step that makes the gradient, so that its memory is free again at
-// once.
+// once. A gradient that is a sum is added term by term, each as soon as it is made: a tied embedding's first term comes
+// from the loss and would live through the whole backward pass.
 func (b *builder) accumulate(producer []int) error {
+	readers := make([]int, len(b.values))
+	for _, s := range b.steps {
+		for _, v := range s.in {
+			readers[v]++
+		}
+	}
+	for _, v := range b.outputs {
+		readers[v]++
+	}
 	behind := map[int][]step{}
 	for _, a := range b.o.Accumulate {
 		grad := b.valueOf[a.Grad.ID()]
 		if _, ok := b.named[a.Into]; ok || a.Into == "" {
 			return fmt.Errorf("accumulate into %q: there is an input of this name, or none was given", a.Into)
 		}
-		p := producer[grad]
-		if p < 0 {
-			return fmt.Errorf("accumulate into %q: node %d is no gradient but an input", a.Into, a.Grad.ID())
-		}
 		t := Type{Dtype: kernels.Float32, Shape: b.values[grad].Shape}
 		acc := b.value(value{Type: t, kind: isInput, index: len(b.inputs)})
 		b.inputs = append(b.inputs, Input{Name: a.Into, Type: t, Written: true})
 		b.named[a.Into] = acc
-		s := step{Step: b.steps[p].Step, in: []int{acc, grad}, out: []int{acc}}
-		s.Kernel, s.Weight = kernels.Accumulate{}, a.Into
-		behind[p] = append(behind[p], s)
+		for _, term := range b.terms(grad, producer, readers) {
+			p := producer[term]
+			if p < 0 {
+				return fmt.Errorf("accumulate into %q: node %d is no gradient but an input", a.Into, a.Grad.ID())
+			}
+			s := step{Step: b.steps[p].Step, in: []int{acc, term}, out: []int{acc}}
+			s.Kernel, s.Weight = kernels.Accumulate{}, a.Into
+			behind[p] = append(behind[p], s)
+		}
 	}
 	var steps []step
 	for i, s := range b.steps {
@@ -111,6 +123,21 @@ func (b *builder) accumulate(producer []int) error {
 	}
 	b.steps = steps
 	return nil
+}
+
+// terms are what is added up to v, or v itself if it is no sum or has readers. Only float32 sums are taken apart: they
+// round as the accumulation does.
+func (b *builder) terms(v int, producer, readers []int) []int {
+	p := producer[v]
+	if p < 0 || readers[v] > 0 || b.values[v].Dtype != kernels.Float32 || b.steps[p].Kernel.Name() != (kernels.Add{}).Name() {
+		return []int{v}
+	}
+	var ts []int
+	for _, term := range b.steps[p].in {
+		readers[term]-- // the sum goes
+		ts = append(ts, b.terms(term, producer, readers)...)
+	}
+	return ts
 }
 
 // constant keeps a constant of gorgonia's as bytes.

@@ -286,11 +286,17 @@ func TestAccumulateFreesGradients(t *testing.T) {
 	if held := compile(t, m, exec.Options{}).Plan(); p.Plan().Arena >= held.Arena {
 		t.Errorf("arena %d with accumulation, %d with gradients as outputs", p.Plan().Arena, held.Arena)
 	}
-	steps := p.Steps()
+	steps, terms := p.Steps(), 0
 	for i, s := range steps {
+		if s.Kernel.Name() == "accumulate" && s.Weight == "grad.embed" {
+			terms++
+		}
 		if s.Kernel.Name() == "accumulate" && i > 0 && steps[i-1].Node != s.Node {
 			t.Errorf("step %d, %v, does not follow the step that makes its gradient but %v", i, s, steps[i-1])
 		}
+	}
+	if terms != 2 {
+		t.Errorf("the tied embedding's gradient is accumulated in %d terms, want the loss's and the look-up's", terms)
 	}
 	var b bytes.Buffer
 	for _, in := range p.Inputs() {
