@@ -25,9 +25,14 @@ func LinearHeads(k kernels.Linear, heads int, inputs ...*G.Node) (*G.Node, error
 	return Apply(linear{k: k, heads: heads}, inputs...)
 }
 
+// Logits is Linear without anything added, its output kept in float32 whatever activations are stored as: rounding logits
+// to bfloat16 would make tokens equal that are not. x (N,D), weight (V,D) -> (N,V).
+func Logits(x, weight *G.Node) (*G.Node, error) { return Apply(linear{stat: true}, x, weight) }
+
 type linear struct {
 	k     kernels.Linear
-	heads int // 0 = the output is (T,O)
+	heads int  // 0 = the output is (T,O)
+	stat  bool // the output is kept in float32
 }
 
 func (s linear) Kernel() kernels.Kernel { return s.k }
@@ -88,6 +93,7 @@ func (s linear) Infer(in []Ty) ([]Ty, error) {
 		}
 		y = x.shaped(tokens, s.heads, o/s.heads)
 	}
+	y.Stat = s.stat
 	return []Ty{y, x.stat(tokens, s.k.Rank)}, nil
 }
 
