@@ -163,3 +163,31 @@ func TestCost(t *testing.T) {
 		}
 	}
 }
+
+// In float32, as models are built, a TapeMachine gives what Evaluate gives, scalars included.
+func TestTapeMachineInFloat32(t *testing.T) {
+	g := G.NewGraph()
+	x := must(op.Input(g, "x", tensor.Float32, 2, 3))
+	scale := must(op.Input(g, "scale", tensor.Float32))
+	y := must(op.ScaleBy(must(op.Add(x, x)), scale))
+	var got G.Value
+	G.Read(y, &got)
+	values := []float32{1, 2, 3, 4, 5, 0.1}
+	if err := errors.Join(G.Let(scale, float32(0.3)), G.Let(x, tensor.New(tensor.WithShape(2, 3), tensor.WithBacking(slices.Clone(values))))); err != nil {
+		t.Fatal(err)
+	}
+	vm := G.NewTapeMachine(g)
+	defer vm.Close()
+	if err := vm.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	want, err := op.Evaluate(G.Nodes{y}, map[*G.Node]*kernels.Tensor[float32]{
+		x: {Shape: []int{2, 3}, F: values}, scale: {F: []float32{0.3}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Data().([]float32), want[0].F) {
+		t.Errorf("%v, want %v", got.Data(), want[0].F)
+	}
+}
