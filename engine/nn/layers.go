@@ -121,7 +121,7 @@ func (b *Builder) Pick(path string, x *G.Node) *G.Node {
 	return b.done(path, n, err)
 }
 
-// Logits is hidden Wᵀ with the head's weight name (vocab, D), for generation: (N, D) -> (N, V).
+// Logits is hidden Wᵀ with the head's weight name (vocab, D), for generation: (N, D) -> (N, V), in float32.
 func (b *Builder) Logits(name string, hidden *G.Node, vocab int) *G.Node {
 	if b.err != nil {
 		return nil
@@ -130,7 +130,7 @@ func (b *Builder) Logits(name string, hidden *G.Node, vocab int) *G.Node {
 	if b.err != nil {
 		return nil
 	}
-	n, err := op.Linear(kernels.Linear{}, hidden, w)
+	n, err := op.Logits(hidden, w)
 	return b.done(name, n, err)
 }
 

@@ -120,18 +120,11 @@ func (d *Decoder) Close() error {
 	return nil
 }
 
-// floats downloads an operand as float32.
+// floats downloads a float32 operand.
 func (s *Session) floats(o exec.Operand) ([]float32, error) {
 	raw, err := exec.Download(s.o.Device, o)
 	if err != nil {
 		return nil, err
-	}
-	if o.Dtype.Size() == 2 {
-		v := make([]float32, len(raw)/2)
-		for i := range v {
-			v[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
-		}
-		return v, nil
 	}
 	v := make([]float32, len(raw)/4)
 	for i := range v {
