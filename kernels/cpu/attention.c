@@ -45,13 +45,29 @@ INLINE void att_softmax(const struct attention_args *a, float *s, int64_t n, int
     vstore(sum, total);
 }
 
+// att_see gives the keys that AROWS rows from row on see in the block [kb, kb+nk), relative to kb, and returns the end of
+// the last. Row r of a tile is query r % nq of query head r / nq, so that a few queries still fill panels.
+INLINE int64_t att_see(const struct attention_args *a, const struct attention_block *b, int64_t row, int64_t rows, int64_t kb,
+                       int64_t nk, int64_t *lo, int64_t *hi) {
+    int64_t nq = b->q1 - b->q0, most = 0;
+    for (int64_t r = 0, i = row % nq; r < AROWS; r++, i = i + 1 < nq ? i + 1 : 0) {
+        lo[r] = hi[r] = 0;
+        if (row + r >= rows) continue;
+        att_range(a, b, b->q0 + i, &lo[r], &hi[r]);
+        lo[r] = att_max(lo[r] - kb, 0);
+        hi[r] = att_min(hi[r] - kb, nk);
+        if (lo[r] < hi[r]) most = att_max(most, hi[r]);
+    }
+    return most;
+}
+
 static void att_forward(const struct attention_args *a, const struct attention_block *b, int64_t kvh) {
     int64_t group = a->heads / a->kv, dh = a->dh, dp = att_round(dh, 16);
-    int64_t nq = b->q1 - b->q0, panels = att_round(nq, AROWS) / AROWS, rows = group * panels * AROWS;
+    int64_t nq = b->q1 - b->q0, rows = group * nq, padded = att_round(rows, AROWS);
     float *scratch = a->scratch;
-    float *q = att_carve(&scratch, rows * dp), *o = att_carve(&scratch, rows * dp);
+    float *q = att_carve(&scratch, padded * dp), *o = att_carve(&scratch, padded * dp);
     float *s = att_carve(&scratch, AROWS * ABLOCK), *kt = att_carve(&scratch, dp * ABLOCK), *v = att_carve(&scratch, ABLOCK * dp);
-    float *sum = att_carve(&scratch, rows * VW), *top = att_carve(&scratch, rows);
+    float *sum = att_carve(&scratch, padded * VW), *top = att_carve(&scratch, padded);
 
     int64_t first = b->k1, last = b->k0; // the keys that any query sees
     for (int64_t i = b->q0; i < b->q1; i++) {
@@ -59,51 +75,40 @@ static void att_forward(const struct attention_args *a, const struct attention_b
         att_range(a, b, i, &lo, &hi);
         if (lo < hi) first = att_min(first, lo), last = att_max(last, att_min(hi, b->k1));
     }
-    memset(o, 0, (size_t)(rows * dp) * sizeof(float));
-    memset(sum, 0, (size_t)(rows * VW) * sizeof(float));
-    for (int64_t r = 0; r < rows; r++) top[r] = -INFINITY;
+    memset(o, 0, (size_t)(padded * dp) * sizeof(float));
+    memset(sum, 0, (size_t)(padded * VW) * sizeof(float));
+    for (int64_t r = 0; r < padded; r++) top[r] = -INFINITY;
     for (int64_t g = 0; g < group; g++) {
         int64_t at = (b->q0 * a->heads + kvh * group + g) * dh;
-        att_pack(q + g * panels * AROWS * dp, dp, a->q, a->dq, at, a->heads * dh, nq, dh);
+        att_pack(q + g * nq * dp, dp, a->q, a->dq, at, a->heads * dh, nq, dh);
     }
+    memset(q + rows * dp, 0, (size_t)((padded - rows) * dp) * sizeof(float));
 
     for (int64_t kb = b->k0 + (first - b->k0) / ABLOCK * ABLOCK; kb < last; kb += ABLOCK) {
-        int64_t nk = att_min(ABLOCK, last - kb), at = (kb * a->kv + kvh) * dh;
-        att_pack_turned(kt, a->k, a->dk, at, a->kv * dh, nk, dh);
-        att_pack(v, dp, a->v, a->dv, at, a->kv * dh, nk, dh);
-        for (int64_t p = 0; p < panels; p++) {
-            int64_t i0 = b->q0 + p * AROWS, n = att_min(AROWS, b->q1 - i0), lo[AROWS], hi[AROWS], most = 0;
-            for (int64_t r = 0; r < n; r++) {
-                att_range(a, b, i0 + r, &lo[r], &hi[r]);
-                lo[r] = att_min(att_max(lo[r] - kb, 0), ABLOCK);
-                hi[r] = att_min(att_max(hi[r] - kb, 0), nk);
-                if (lo[r] < hi[r]) most = att_max(most, hi[r]);
-            }
+        int64_t stride = a->kv * dh, at = kb * stride + kvh * dh, nk = att_min(ABLOCK, last - kb);
+        att_pack_turned(kt, a->k, a->dk, at, stride, nk, dh);
+        att_pack(v, dp, a->v, a->dv, at, stride, nk, dh);
+        for (int64_t row = 0; row < rows; row += AROWS) {
+            int64_t lo[AROWS], hi[AROWS], most = att_see(a, b, row, rows, kb, nk, lo, hi), columns = att_round(most, AGRAIN);
             if (most == 0) continue;
-            int64_t columns = att_round(most, AGRAIN);
-            for (int64_t g = 0; g < group; g++) {
-                int64_t row = (g * panels + p) * AROWS;
-                att_mul(q + row * dp, dp, 1, kt, ABLOCK, s, ABLOCK, columns, dh, 0);
-                for (int64_t r = 0; r < n; r++) {
-                    int64_t at_row = row + r;
-                    att_softmax(a, s + r * ABLOCK, columns, lo[r], hi[r], top + at_row, sum + at_row * VW, o + at_row * dp, dp);
-                }
-                att_mul(s, ABLOCK, 1, v, dp, o + row * dp, dp, dp, most, 1);
+            att_mul(q + row * dp, dp, 1, kt, ABLOCK, s, ABLOCK, columns, dh, 0);
+            for (int64_t r = 0; r < AROWS; r++) {
+                att_softmax(a, s + r * ABLOCK, columns, lo[r], hi[r], top + row + r, sum + (row + r) * VW, o + (row + r) * dp, dp);
             }
+            att_mul(s, ABLOCK, 1, v, dp, o + row * dp, dp, dp, most, 1);
         }
     }
 
-    for (int64_t g = 0; g < group; g++) {
-        for (int64_t i = 0; i < nq; i++) {
-            int64_t row = g * panels * AROWS + i, head = (b->q0 + i) * a->heads + kvh * group + g;
-            int seen = top[row] != -INFINITY;
-            float total = seen ? vsum(vload(sum + row * VW)) : 1.0f;
-            vf inv = vset(1.0f / total);
-            if (a->o) {
-                for (int64_t d = 0; d < dh; d += VW) vput_n(a->o, head * dh + d, a->d_o, vload(o + row * dp + d) * inv, dh - d);
-            }
-            if (a->lse) a->lse[head] = seen ? top[row] * LN2 + logf(total) : 0.0f;
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t head = (b->q0 + row % nq) * a->heads + kvh * group + row / nq;
+        int seen = top[row] != -INFINITY;
+        float total = seen ? vsum(vload(sum + row * VW)) : 1.0f;
+        vf inv = vset(1.0f / total);
+        if (a->o) {
+            for (int64_t d = 0; d < dh; d += VW) vput_n(a->o, head * dh + d, a->d_o, vload(o + row * dp + d) * inv, dh - d);
         }
+        // Unseen: 0 for padding, NaN where all scores were NaN.
+        if (a->lse) a->lse[head] = seen ? top[row] * LN2 + logf(total) : vsum(vload(sum + row * VW));
     }
 }
 

@@ -42,7 +42,7 @@ func (s attentionShape) queries() int {
 	return min(max((96*s.kv/s.heads+7)/8*8, 8), 64)
 }
 
-// rows is the number of rows of a block of queries, over the heads of a group.
+// rows is the number of rows of a block of queries, over the heads of a group, in whole panels.
 func (s attentionShape) rows() int { return s.heads / s.kv * s.queries() }
 
 // forwardScratch is the float32 scratch of one worker, with room for rounding each piece up to a cache line.

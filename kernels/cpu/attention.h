@@ -49,8 +49,7 @@ static __attribute__((noinline, unused)) void att_mul(const float *a, int64_t rs
     for (; j < n; j += VW) att_mul_wide(a, rs, ks, b + j, ldb, c + j, ldc, depth, add, 1);
 }
 
-// att_pack copies n rows of dh elements, stride apart in src, to a tile of width dp; what is beyond them is 0, up to a
-// whole panel.
+// att_pack copies n rows of dh elements, stride apart in src, to a tile of width dp, filled up with 0.
 INLINE void att_pack(float *dst, int64_t dp, const void *src, int dt, int64_t at, int64_t stride, int64_t n, int64_t dh) {
     for (int64_t r = 0; r < n; r++, at += stride, dst += dp) {
         int64_t d = 0;
@@ -61,7 +60,12 @@ INLINE void att_pack(float *dst, int64_t dp, const void *src, int dt, int64_t at
         }
         for (; d < dp; d += VW) vstore(dst + d, d < dh ? vget_n(src, at + d, dt, dh - d) : (vf){0});
     }
-    for (int64_t i = n * dp; i < att_round(n, AROWS) * dp; i += VW, dst += VW) vstore(dst, (vf){0});
+}
+
+// att_pack_panels is att_pack and fills the last panel up with rows of 0.
+INLINE void att_pack_panels(float *dst, int64_t dp, const void *src, int dt, int64_t at, int64_t stride, int64_t n, int64_t dh) {
+    att_pack(dst, dp, src, dt, at, stride, n, dh);
+    memset(dst + n * dp, 0, (size_t)((att_round(n, AROWS) - n) * dp) * sizeof(float));
 }
 
 // The even and the odd half of the interleaved elements of a and b.

@@ -66,8 +66,8 @@ static void att_dq(const struct attention_bwd_args *a, const struct attention_bl
     memset(dq, 0, (size_t)(group * head_rows * dp) * sizeof(float));
     for (int64_t g = 0; g < group; g++) {
         int64_t at = (b->q0 * a->heads + kvh * group + g) * dh;
-        att_pack(q + g * head_rows * dp, dp, a->q, a->dq, at, a->heads * dh, nq, dh);
-        att_pack(dout + g * head_rows * dp, dp, a->dout, a->ddout, at, a->heads * dh, nq, dh);
+        att_pack_panels(q + g * head_rows * dp, dp, a->q, a->dq, at, a->heads * dh, nq, dh);
+        att_pack_panels(dout + g * head_rows * dp, dp, a->dout, a->ddout, at, a->heads * dh, nq, dh);
     }
     int64_t first = att_first_key(a, b, b->q0);
     for (int64_t kb = b->k0 + (first - b->k0) / ABLOCK * ABLOCK; kb < b->q1; kb += ABLOCK) {
@@ -116,8 +116,8 @@ static void att_dkv(const struct attention_bwd_args *a, const struct attention_b
             int64_t head = kvh * group + g;
             for (int64_t qb = kb; qb < q1; qb += ABLOCK) {
                 int64_t nq = att_min(ABLOCK, q1 - qb), from = (qb * a->heads + head) * dh;
-                att_pack(q, dp, a->q, a->dq, from, a->heads * dh, nq, dh);
-                att_pack(dout, dp, a->dout, a->ddout, from, a->heads * dh, nq, dh);
+                att_pack_panels(q, dp, a->q, a->dq, from, a->heads * dh, nq, dh);
+                att_pack_panels(dout, dp, a->dout, a->ddout, from, a->heads * dh, nq, dh);
                 // One operand at a time for all panels, so that it stays in the first-level cache.
                 int64_t seen[ABLOCK / AROWS];
                 for (int64_t p = 0; p < nq; p += AROWS) {
