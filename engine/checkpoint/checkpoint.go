@@ -52,7 +52,9 @@ type State struct {
 }
 
 // Dir is the directory of the checkpoint after step under root.
-func Dir(root string, step int) string { return filepath.Join(root, fmt.Sprintf("%s%06d", prefix, step)) }
+func Dir(root string, step int) string {
+	return filepath.Join(root, fmt.Sprintf("%s%06d", prefix, step))
+}
 
 // Save writes the checkpoint of st.Step under root and returns its directory. An older one of the same step is replaced.
 func Save(root string, st State, weights, optimizer []safetensors.Tensor) (string, error) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"attune/data/tokenizer"
-	"attune/engine/nn"
+	"attune/internal/rng"
 	"attune/internal/wholedir"
 	"attune/kernels"
 )
@@ -185,14 +185,14 @@ func random(c *Config, seed uint64, d kernels.Dtype) ([]Weight, error) {
 	var ws []Weight
 	for _, t := range ts {
 		f := make([]byte, 0, 4*elements(t.Shape))
-		r := nn.NewRandom(seed, t.Name)
+		r := rng.New(seed, rng.Hash(t.Name))
 		for range elements(t.Shape) {
 			v := 1.0 // a norm's
 			switch {
 			case strings.HasSuffix(t.Name, ".bias"):
 				v = 0
 			case len(t.Shape) > 1:
-				v = c.InitializerRange * r.Normal()
+				v = c.InitializerRange * r.Norm()
 			}
 			f = binary.LittleEndian.AppendUint32(f, math.Float32bits(float32(v)))
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"attune/engine/nn"
+	"attune/internal/rng"
 
 	"github.com/dlclark/regexp2"
 )
@@ -162,9 +163,9 @@ func Init(p nn.Param, seed uint64, dst []float32) {
 		clear(dst)
 		return
 	}
-	bound, r := 1/math.Sqrt(float64(p.Shape[1])), nn.NewRandom(seed, p.Name)
+	bound, r := 1/math.Sqrt(float64(p.Shape[1])), rng.New(seed, rng.Hash(p.Name))
 	for i := range dst {
-		dst[i] = float32((2*r.Uniform() - 1) * bound)
+		dst[i] = float32((2*r.Float64() - 1) * bound)
 	}
 }
 
