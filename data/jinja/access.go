@@ -40,7 +40,7 @@ func (r *run) item(obj, key Value) (Value, error) {
 				return o.sub(at, at+w), nil
 			}
 		}
-	case *List, *tuple, *groupOf:
+	case *List, *tuple, *groupOf, *span:
 		items, _ := sequence(o)
 		if i, _, isInt, ok := number(key); ok && isInt {
 			if i < 0 {

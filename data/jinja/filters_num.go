@@ -266,6 +266,9 @@ func wrapLine(line *Str, width int, breakLong bool) []*Str {
 	start, end, used := 0, 0, 0 // the current row is bytes [start, end) of used characters
 	for end < len(line.s) {
 		gap := len(line.s[end:]) - len(strings.TrimLeftFunc(line.s[end:], isSpace))
+		if end == start && len(out) > 0 { // a later row begins with no white space
+			start, end, gap = start+gap, end+gap, 0
+		}
 		word := strings.IndexFunc(line.s[end+gap:], isSpace)
 		if word < 0 {
 			word = len(line.s) - end - gap

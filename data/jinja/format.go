@@ -270,6 +270,8 @@ func (sp spec) number(v Value) (*Str, error) {
 		fill := sp.fill
 		if sp.zero {
 			fill = '0'
+		} else if fill == 0 {
+			fill = ' '
 		}
 		text = strings.Repeat(string(fill), n) + text
 	}
@@ -367,6 +369,9 @@ func parseSpec(s string) (spec, error) {
 	}
 	if i < len(s) && s[i] == '0' {
 		sp.zero = sp.align == 0
+		if sp.fill == 0 {
+			sp.fill = '0'
+		}
 		i++
 	}
 	var err error
@@ -405,7 +410,7 @@ func (r *run) formatValue(v Value, text string) (*Str, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b, ok := v.(bool); ok && sp.kind != 0 && sp.kind != 's' {
+	if b, ok := v.(bool); ok && sp.kind != 's' {
 		v = map[bool]int64{true: 1}[b]
 	}
 	switch x := v.(type) {

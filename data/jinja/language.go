@@ -132,7 +132,7 @@ func pyRange(r *run, args []Value, kw *Dict) (Value, error) {
 	if v[2] == 0 {
 		return nil, fault("range() arg 3 must not be zero")
 	}
-	l := &List{}
+	l := &span{start: v[0], stop: v[1], step: v[2]}
 	for i := v[0]; v[2] > 0 && i < v[1] || v[2] < 0 && i > v[1]; i += v[2] {
 		if len(l.items) == maxRange {
 			return nil, limit("range too big: the sandbox allows %d items", maxRange)

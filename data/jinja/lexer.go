@@ -184,6 +184,10 @@ func (l *lexer) closing(end string, trim bool) bool {
 func (l *lexer) comment(begin int) error {
 	start := l.pos
 	k := strings.Index(l.src[l.i+begin:], "#}")
+	if l.i+begin >= len(l.src) { // Jinja lets this pass
+		l.skip(len(l.src) - l.i)
+		return nil
+	}
 	if k < 0 {
 		return l.fail("missing end of comment tag")
 	}

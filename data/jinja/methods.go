@@ -55,13 +55,14 @@ func strMethods() map[string]strMethod {
 		"title":      noArgs("title", func(s *Str) Value { return s.title() }),
 		"capitalize": noArgs("capitalize", func(s *Str) Value { return s.capitalize() }),
 		"swapcase":   noArgs("swapcase", func(s *Str) Value { return s.swapcase() }),
-		"isdigit":    every("isdigit", unicode.IsDigit),
+		"isdigit":    every("isdigit", isDigitRune),
 		"isdecimal":  every("isdecimal", unicode.IsDigit),
 		"isnumeric":  every("isnumeric", unicode.IsNumber),
 		"isalpha":    every("isalpha", unicode.IsLetter),
 		"isalnum":    every("isalnum", alnum),
 		"isspace":    every("isspace", isSpace),
 		"isascii":    all("isascii", func(s string) bool { return strings.IndexFunc(s, func(c rune) bool { return c > 127 }) < 0 }),
+		"istitle":    all("istitle", isTitle),
 		"isupper":    all("isupper", func(s string) bool { return cased(s, unicode.IsLower) }),
 		"islower":    all("islower", func(s string) bool { return cased(s, unicode.IsUpper) }),
 		"isidentifier": all("isidentifier", func(s string) bool {
@@ -185,6 +186,33 @@ func strMethods() map[string]strMethod {
 			}), nil
 		},
 	}
+}
+
+// isDigitRune is Python's str.isdigit for one character: decimal digits, and those raised, lowered or in circles.
+func isDigitRune(c rune) bool {
+	return unicode.IsDigit(c) || c == 0xb2 || c == 0xb3 || c == 0xb9 || c == 0x2070 || c >= 0x2074 && c <= 0x2079 ||
+		c >= 0x2080 && c <= 0x2089 || c >= 0x2460 && c <= 0x2468 || c >= 0x2474 && c <= 0x247c || c >= 0x2488 && c <= 0x2490
+}
+
+// isTitle: capitals begin words and stand nowhere else, and there is one.
+func isTitle(s string) bool {
+	inWord, any := false, false
+	for _, c := range s {
+		switch {
+		case unicode.IsUpper(c) || unicode.IsTitle(c):
+			if inWord {
+				return false
+			}
+			inWord, any = true, true
+		case unicode.IsLower(c):
+			if !inWord {
+				return false
+			}
+		default:
+			inWord = false
+		}
+	}
+	return any
 }
 
 // cased: the text has letters with case, and none for which wrong holds.
@@ -481,8 +509,7 @@ func splitSpace(s *Str, n int64, right bool) []*Str {
 		for end > 0 {
 			i := strings.LastIndexFunc(s.s[:end], isSpace)
 			if i < 0 || n == 0 {
-				i = strings.IndexFunc(s.s[:end], notSpace)
-				parts = append(parts, s.sub(i, end))
+				parts = append(parts, s.sub(0, end))
 				break
 			}
 			_, w := utf8.DecodeRuneInString(s.s[i:])

@@ -148,11 +148,15 @@ func (r *run) times(a, b Value) (v Value, done bool, err error) {
 	case *tuple:
 		return &tuple{repeat(x.items)}, true, nil
 	}
-	var out builder
-	for range n {
-		out.str(a.(*Str))
+	s := a.(*Str)
+	out := &Str{s: strings.Repeat(s.s, int(n))}
+	for i := range int(n) {
+		if len(s.marks) == 0 {
+			break
+		}
+		out.marks = appendMarks(out.marks, s.marks, i*len(s.s))
 	}
-	return out.done(), true, nil
+	return out, true, nil
 }
 
 func intOp(op string, x, y int64) (Value, error) {
@@ -394,7 +398,19 @@ func (r *run) contains(c, x Value) (bool, error) {
 		return c.find(x) >= 0, nil
 	case *namespace:
 		return false, fault("argument of type 'Namespace' is not iterable")
-	case *List, *tuple, *view, *generator, *undefined:
+	case *generator: // read only as far as needed
+		for len(c.items) > 0 {
+			it := c.items[0]
+			c.items = c.items[1:]
+			if err := r.work(it); err != nil {
+				return false, err
+			}
+			if equal(it, x) {
+				return true, nil
+			}
+		}
+		return false, nil
+	case *List, *tuple, *view, *span, *undefined:
 		items, err := r.iterate(c)
 		if err != nil {
 			return false, err

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -44,6 +45,11 @@ func repr(v Value) string {
 		return formatFloat(v)
 	case json.Number:
 		return v.String()
+	case *span:
+		if v.step != 1 {
+			return fmt.Sprintf("range(%d, %d, %d)", v.start, v.stop, v.step)
+		}
+		return fmt.Sprintf("range(%d, %d)", v.start, v.stop)
 	case *undefined:
 		return "Undefined"
 	case *generator:

@@ -44,7 +44,7 @@ func (s *Str) sub(i, j int) *Str {
 		return s
 	}
 	out := &Str{s: s.s[i:j]}
-	if len(s.marks) == 0 {
+	if len(s.marks) == 0 || i == j {
 		return out
 	}
 	k := sort.Search(len(s.marks), func(k int) bool { return s.marks[k].end > i })

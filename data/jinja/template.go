@@ -53,8 +53,8 @@ func (t *Template) Uses(name string) bool { _, ok := t.ids[name]; return ok }
 // Options bound a render and set its clock. Zero means the default.
 type Options struct {
 	Now   time.Time // what strftime_now reads; the clock by default
-	Steps int       // evaluated nodes and loop rounds, 5 million by default
-	Bytes int       // bytes of all strings and lists made on the way, 256 MiB by default
+	Steps int       // evaluated nodes and loop rounds, 2 million by default
+	Bytes int       // bytes of all strings and lists made on the way, 128 MiB by default
 	Depth int       // nested expressions, loops and macro calls, 1000 by default
 }
 
@@ -78,10 +78,10 @@ type Result struct {
 func (t *Template) Render(vars map[string]any, o Options) (Result, error) {
 	r := &run{t: t, steps: o.Steps, bytes: o.Bytes, depth: o.Depth, now: o.Now}
 	if r.steps <= 0 {
-		r.steps = 5_000_000
+		r.steps = 2_000_000
 	}
 	if r.bytes <= 0 {
-		r.bytes = 256 << 20
+		r.bytes = 128 << 20
 	}
 	if r.depth <= 0 {
 		r.depth = 1000

@@ -17,6 +17,12 @@ func NewList(items ...Value) *List { return &List{items} }
 
 type tuple struct{ items []Value }
 
+// span is what range() gives.
+type span struct {
+	start, stop, step int64
+	items             []Value
+}
+
 // groupOf is a pair that groupby makes, a tuple with names.
 type groupOf struct {
 	key  Value
@@ -168,6 +174,8 @@ func typeName(v Value) string {
 		return "dict"
 	case *view:
 		return v.kind
+	case *span:
+		return "range"
 	case *generator:
 		return "generator"
 	case *undefined:
@@ -202,8 +210,8 @@ func truth(v Value) bool {
 		return len(v.keys) > 0
 	case *view:
 		return len(v.items) > 0
-	case *loopState:
-		return true
+	case *span:
+		return len(v.items) > 0
 	}
 	return true
 }
@@ -235,6 +243,8 @@ func sequence(v Value) ([]Value, bool) {
 		return v.items, true
 	case *groupOf:
 		return []Value{v.key, v.list}, true
+	case *span:
+		return v.items, true
 	}
 	return nil, false
 }
