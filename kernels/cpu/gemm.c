@@ -154,7 +154,7 @@ ALWAYS void pack_mode(enum mode mode, const struct gemm_operand *o, int64_t k, i
     int64_t kw = k0;
 #if TRANSPOSE
     int per = mode == PAIR || mode == ROUND_PAIR ? 2 : 1;
-    // A store of VL words may run over into the next word position, which is written next: hence one position short,
+    // A store of VL words may run over into the next word position, which is written next: hence not to the last one,
     // and several vectors to a position only where they fill it.
     if (o->ks == 1 && (width <= VL || width % VL == 0)) {
         for (; kw + VL < k1 && (kw + VL) * per <= k; kw += VL)
@@ -169,8 +169,8 @@ ALWAYS void pack_mode(enum mode mode, const struct gemm_operand *o, int64_t k, i
             }
     }
 #endif
-    if (o->ls == 1 && n == width && width % VL == 0) {
-        for (; kw < k1; kw++)
+    if (o->ls == 1 && n == width && (width % VL == 0 || (width < VL && lane + VL <= o->lanes))) {
+        for (; kw < k1 - (width < VL); kw++)
             for (int l = 0; l < width; l += VL)
                 *(gvuu *)(dst + (kw - k0) * width + l) = words_along_lanes(mode, o, lane + l, kw, k);
     }
@@ -197,7 +197,7 @@ void FN(gemm_pack)(const struct gemm_pack_args *a, int64_t lo, int64_t hi) {
     for (int64_t p = lo; p < hi; p++) {
         int64_t lane = p * a->width;
         pack(&a->src, a->bf16, a->k, lane, (int)min64(a->width, a->src.lanes - lane), a->width, 0, kw,
-             a->dst + p * a->width * kw);
+             a->dst + (p - lo) * a->width * kw);
     }
 }
 
@@ -385,7 +385,7 @@ void FN(gemm)(const struct gemm_args *a, int64_t lo, int64_t hi) {
     while (strip > 1 && thin_kw * strip * width > (int64_t)THIN * STRIP) strip--;
     for (int64_t s = lo; s < hi; s += strip) {
         int panels = (int)min64(strip, hi - s);
-        for (int j = 0; thin_kw && j < panels; j++) {
+        for (int j = 0; thin_kw && !a->packed_thin_b && j < panels; j++) {
             int64_t col = (s + j) * width;
             pack(&a->thin_b, a->bf16, a->thin_k, col, (int)min64(width, a->n - col), width, 0, thin_kw,
                  thin_b + j * width * thin_kw);
@@ -423,12 +423,14 @@ void FN(gemm)(const struct gemm_args *a, int64_t lo, int64_t hi) {
                         ldc = a->crs;
                     }
                     if (q == 0 && thin_kw) {
-                        multiply(thin_kw, a->thin_a + p * w * thin_kw, thin_b + j * width * thin_kw, c, ldc, 0);
+                        const uint32_t *tj = a->packed_thin_b ? a->packed_thin_b + (s + j) * width * thin_kw
+                                                              : thin_b + j * width * thin_kw;
+                        multiply(thin_kw, a->thin_a + p * w * thin_kw, tj, c, ldc, 0);
                         scale_tile(a, rows, c, ldc, col, m, width);
                     }
-                    const uint32_t *bj = a->packed_b ? a->packed_b + ((s + j) * kw + k0) * width
+                    const uint32_t *bj = a->packed_b ? a->packed_b + ((s + j - a->first_b) * kw + k0) * width
                                                      : b + j * width * (k1 - k0);
-                    multiply(k1 - k0, a->a + p * w * kw + k0 * w, bj, c, ldc,
+                    multiply(k1 - k0, a->a + ((p - a->first_a) * kw + k0) * w, bj, c, ldc,
                              q > 0 || thin_kw > 0);
                     if (q == chunks - 1 && !in_place)
                         store_tile(a, a->bias ? bias + j * width : 0, c, ldc, row, col, m, n);

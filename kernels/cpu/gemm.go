@@ -17,31 +17,36 @@ import (
 	"attune/kernels"
 )
 
-// packABytes bounds the packed left operand: products with more rows go through it in pieces of rows.
-const packABytes = 16 << 20
+// sharedBytes bounds the operand that is packed for all workers: products go through it in pieces of rows or columns.
+// localBytes bounds the rows of the left operand that one worker packs for itself, to stay in its second-level cache.
+const (
+	sharedBytes = 16 << 20
+	localBytes  = 384 << 10
+)
 
-// packBuffers is the memory that the matrix products pack their operands into: a, the left operand, for all workers, and
-// mem, the right operand and sums, for each. The pages that no product has reached cost nothing yet.
+// packBuffers is the memory that the matrix products pack their operands into: shared for all workers, local and mem
+// (right operand and sums) for each. The pages that no product has reached cost nothing yet.
 type packBuffers struct {
-	a   []byte
-	mem [][]byte
+	shared     []byte
+	local, mem [][]byte
 }
 
 func newPackBuffers(e *Engine) packBuffers {
 	if e.tuned == nil {
 		return packBuffers{}
 	}
-	p := packBuffers{a: alignedBytes(packABytes)}
+	p := packBuffers{shared: alignedBytes(sharedBytes)}
 	for range e.pool.n {
+		p.local = append(p.local, alignedBytes(localBytes))
 		p.mem = append(p.mem, alignedBytes(int64(e.tuned.tile.memory)))
 	}
 	return p
 }
 
 func (p packBuffers) bytes() int64 {
-	n := int64(len(p.a))
-	for _, m := range p.mem {
-		n += int64(len(m))
+	n := int64(len(p.shared))
+	for w := range p.mem {
+		n += int64(len(p.local[w]) + len(p.mem[w]))
 	}
 	return n
 }
@@ -70,7 +75,7 @@ func (o operand) c() C.struct_gemm_operand {
 	return C.struct_gemm_operand{data: o.data, ls: C.int64_t(o.ls), ks: C.int64_t(o.ks), lanes: C.int64_t(o.lanes), dtype: C.int(o.dtype)}
 }
 
-// from is o without its first lanes.
+// from is n lanes of o, the first being lane.
 func (o operand) from(lane, n int) operand {
 	o.data = unsafe.Add(o.data, lane*o.ls*int(o.dtype.Size()))
 	o.lanes = n
@@ -142,10 +147,17 @@ func (e *Engine) columns(n int) int {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// rowsAtOnce is how many rows of the left operand are packed together.
-func (e *Engine) rowsAtOnce(m, k int, bf16 bool) int {
-	w := e.panelWidth(m)
-	return min(m, max(1, packABytes/4/(e.words(k, bf16)*w))*w)
+// fits reports whether one panel of either operand fits the packing buffers: sums of up to some 100,000 elements.
+func (e *Engine) fits(p *product) bool {
+	return 4*e.words(p.k, p.bf16)*int(e.tuned.tile.nr) <= sharedBytes &&
+		(p.lora == nil || e.words(p.lora.rank, p.bf16)*int(e.tuned.tile.nr) <= int(e.tuned.tile.thin*e.tuned.tile.strip))
+}
+
+// byRows reports how p is shared out. Either the right operand is packed for all and each worker packs the rows that it
+// multiplies with it: best with many rows, as what is packed most stays in the worker's cache. Or the left operand is
+// packed for all and each worker packs the columns that it takes.
+func (e *Engine) byRows(p *product) bool {
+	return p.m >= 256 && 4*p.m >= p.n && 4*e.words(p.k, p.bf16)*e.panelWidth(p.m) <= localBytes
 }
 
 // productScratch is what p needs beside the Engine's own buffers.
@@ -155,75 +167,133 @@ func (e *Engine) productScratch(p *product) int64 {
 		return 0
 	}
 	kw, rw, w := e.words(p.k, p.bf16), e.words(l.rank, p.bf16), e.panelWidth(p.m)
-	cols := e.columns(l.rank)
-	n := scratchSize(4*int64(kw)*int64(ceilDiv(l.rank, cols)*cols)) + scratchSize(4*int64(rw)*int64(ceilDiv(p.m, w)*w))
+	n := panelBytes(l.rank, e.columns(l.rank), kw) + panelBytes(p.m, w, rw) + panelBytes(p.n, e.columns(p.n), rw)
 	if l.drop.rate > 0 {
-		n += int64(e.pool.n) * (scratchSize(4*int64(w)*int64(p.k)) + scratchSize(4*int64(w)*int64(kw)))
+		n += int64(e.pool.n) * (scratchSize(4*int64(w)*int64(p.k)) + panelBytes(w, w, kw))
 	}
 	return n
 }
 
-// multiply computes p. Its scratch is productScratch bytes.
+// panelBytes is the scratch for lanes packed in panels of width.
+func panelBytes(lanes, width, words int) int64 {
+	return scratchSize(4 * int64(ceilDiv(lanes, width)*width) * int64(words))
+}
+
+// multiply computes p, which must fit. Its scratch is productScratch bytes.
 func (e *Engine) multiply(p *product, scratch []byte) {
-	rows := e.rowsAtOnce(p.m, p.k, p.bf16)
 	inner := e.newInner(p, &scratch)
-	for first := 0; first < p.m; first += rows {
-		n := min(rows, p.m-first)
-		e.packA(p, inner, first, n)
-		if p.c != nil {
-			e.multiplyRows(p, inner, first, n)
-		}
+	if e.byRows(p) {
+		e.multiplyByRows(p, inner)
+	} else {
+		e.multiplyByColumns(p, inner)
 	}
 }
 
-// packA packs rows first..first+n-1 of A, and makes and packs their inner product while they are in cache.
-func (e *Engine) packA(p *product, inner *inner, first, n int) {
-	const group = 4
-	w, kw := e.panelWidth(p.m), e.words(p.k, p.bf16)
-	args := C.struct_gemm_pack_args{src: p.a.from(first, n).c(), k: C.int64_t(p.k), width: C.int(w), bf16: cbool(p.bf16), dst: (*C.uint32_t)(addr(e.pack.a))}
-	panels := ceilDiv(n, w)
-	e.parallel(ceilDiv(panels, group), func(worker, i int) {
-		lo, hi := i*group, min(panels, (i+1)*group)
-		C.call_gemm_pack(e.tuned, args, C.int64_t(lo), C.int64_t(hi))
-		if inner != nil {
-			inner.panels(worker, first, n, lo, hi, addr(e.pack.a[lo*w*kw*4:]))
-		}
-	})
-}
-
-// multiplyRows computes rows first..first+n-1 of C, split over rows and columns into some pieces a worker.
-func (e *Engine) multiplyRows(p *product, inner *inner, first, n int) {
-	tile := e.tuned.tile
-	w := e.panelWidth(p.m)
-	args := C.struct_gemm_args{
-		a: (*C.uint32_t)(addr(e.pack.a)), b: p.b.c(), k: C.int64_t(p.k), m: C.int64_t(n), n: C.int64_t(p.n), width: C.int(w),
-		bf16: cbool(p.bf16), drop: p.drop.c(0, 1), alpha: C.float(p.alpha * p.drop.factor()), bias: p.bias.ptr(), bias_dtype: C.int(p.bias.Dtype),
-		c: unsafe.Add(p.c, first*p.crs*int(p.cDtype.Size())), crs: C.int64_t(p.crs), ccs: C.int64_t(p.ccs),
-		c_dtype: C.int(p.cDtype), accumulate: cbool(p.accumulate),
+// args is p for the C side, less what says which part of it and where the packed operands are.
+func (e *Engine) args(p *product, inner *inner) C.struct_gemm_args {
+	a := C.struct_gemm_args{
+		b: p.b.c(), k: C.int64_t(p.k), m: C.int64_t(p.m), n: C.int64_t(p.n), width: C.int(e.panelWidth(p.m)),
+		bf16: cbool(p.bf16), drop: p.drop.c(0, 1), alpha: C.float(p.alpha * p.drop.factor()),
+		bias: p.bias.ptr(), bias_dtype: C.int(p.bias.Dtype),
+		c: p.c, crs: C.int64_t(p.crs), ccs: C.int64_t(p.ccs), c_dtype: C.int(p.cDtype), accumulate: cbool(p.accumulate),
 	}
 	if inner != nil {
-		args.thin_a, args.thin_b, args.thin_k = inner.packed(first), p.lora.outer.c(), C.int64_t(p.lora.rank)
-		args.scale, args.undrop = C.float(p.lora.scale), p.lora.undrop.c(first, p.lora.undrop.factor())
+		a.thin_a, a.thin_b, a.thin_k = inner.packed(0), p.lora.outer.c(), C.int64_t(p.lora.rank)
+		a.scale, a.undrop = C.float(p.lora.scale), p.lora.undrop.c(0, p.lora.undrop.factor())
 	}
-	panelsM, panelsN := ceilDiv(n, w), ceilDiv(p.n, e.columns(p.n))
-	pieces := 1
-	if e.pool.n > 1 {
-		pieces = 8 * e.pool.n
-	}
-	splitN := ceilDiv(panelsN, int(tile.strip)/e.columns(p.n))
-	splitM := min(max(1, ceilDiv(pieces, splitN)), max(1, n/256))
-	if e.words(p.k, p.bf16) > int(tile.kc) {
-		splitM = max(splitM, ceilDiv(panelsM, max(1, int(tile.rows)/w)))
-	}
-	splitN = max(splitN, min(panelsN, ceilDiv(pieces, splitM)))
-	e.parallel(splitM*splitN, func(worker, i int) {
-		a := args
-		im, in := i%splitM, i/splitM
-		a.m0, a.m1 = C.int64_t(im*panelsM/splitM), C.int64_t((im+1)*panelsM/splitM)
-		a.mem = addr(e.pack.mem[worker])
-		C.call_gemm(e.tuned, a, C.int64_t(in*panelsN/splitN), C.int64_t((in+1)*panelsN/splitN))
-	})
+	return a
 }
+
+// pieces is how many pieces to share out: one for a single worker, else some for each, so that none waits long.
+func (e *Engine) pieces() int {
+	if e.pool.n == 1 {
+		return 1
+	}
+	return 8 * e.pool.n
+}
+
+func (e *Engine) multiplyByRows(p *product, inner *inner) {
+	w, kw, cols := e.panelWidth(p.m), e.words(p.k, p.bf16), e.columns(p.n)
+	panelsM, panelsN := ceilDiv(p.m, w), ceilDiv(p.n, cols)
+	group := min(8, localBytes/(4*w*kw), max(1, panelsM/e.pieces()))
+	args := e.args(p, inner)
+	if inner != nil && p.c != nil {
+		args.packed_thin_b = inner.packOuter()
+	}
+	atOnce := min(panelsN, sharedBytes/(4*cols*kw))
+	for lo := 0; lo < panelsN; lo += atOnce {
+		hi := min(panelsN, lo+atOnce)
+		if p.c != nil {
+			e.packPanels(p.b, p.k, p.bf16, cols, lo, hi, e.pack.shared)
+		}
+		e.parallel(ceilDiv(panelsM, group), func(worker, i int) {
+			a := args
+			m0, m1 := i*group, min(panelsM, (i+1)*group)
+			local := e.pack.local[worker]
+			e.packSome(p.a, p.k, p.bf16, w, m0, m1, local)
+			if inner != nil && lo == 0 {
+				inner.panels(worker, m0, m1, local)
+			}
+			if p.c == nil {
+				return
+			}
+			a.a, a.first_a, a.m0, a.m1 = words32(local), C.int64_t(m0), C.int64_t(m0), C.int64_t(m1)
+			a.packed_b, a.first_b, a.mem = words32(e.pack.shared), C.int64_t(lo), addr(e.pack.mem[worker])
+			C.call_gemm(e.tuned, a, C.int64_t(lo), C.int64_t(hi))
+		})
+		if p.c == nil {
+			return
+		}
+	}
+}
+
+func (e *Engine) multiplyByColumns(p *product, inner *inner) {
+	tile := e.tuned.tile
+	w, kw, cols := e.panelWidth(p.m), e.words(p.k, p.bf16), e.columns(p.n)
+	panelsM, panelsN := ceilDiv(p.m, w), ceilDiv(p.n, cols)
+	args := e.args(p, inner)
+	atOnce := min(panelsM, sharedBytes/(4*w*kw))
+	for lo := 0; lo < panelsM; lo += atOnce {
+		hi := min(panelsM, lo+atOnce)
+		const group = 4
+		e.parallel(ceilDiv(hi-lo, group), func(worker, i int) {
+			m0, m1 := lo+i*group, min(hi, lo+(i+1)*group)
+			at := e.pack.shared[4*(m0-lo)*w*kw:]
+			e.packSome(p.a, p.k, p.bf16, w, m0, m1, at)
+			if inner != nil {
+				inner.panels(worker, m0, m1, at)
+			}
+		})
+		if p.c == nil {
+			continue
+		}
+		splitN := ceilDiv(panelsN, int(tile.strip)/cols)
+		splitM := max(1, min(ceilDiv(e.pieces(), splitN), (hi-lo)*w/256))
+		if kw > int(tile.kc) {
+			splitM = max(splitM, ceilDiv(hi-lo, max(1, int(tile.rows)/w)))
+		}
+		splitN = max(splitN, min(panelsN, ceilDiv(e.pieces(), splitM)))
+		e.parallel(splitM*splitN, func(worker, i int) {
+			a := args
+			im, in := i%splitM, i/splitM
+			a.a, a.first_a, a.mem = words32(e.pack.shared), C.int64_t(lo), addr(e.pack.mem[worker])
+			a.m0, a.m1 = C.int64_t(lo+im*(hi-lo)/splitM), C.int64_t(lo+(im+1)*(hi-lo)/splitM)
+			C.call_gemm(e.tuned, a, C.int64_t(in*panelsN/splitN), C.int64_t((in+1)*panelsN/splitN))
+		})
+	}
+}
+
+// packSome packs panels lo..hi-1 of o to dst, packPanels with all workers.
+func (e *Engine) packSome(o operand, k int, bf16 bool, width, lo, hi int, dst []byte) {
+	C.call_gemm_pack(e.tuned, C.struct_gemm_pack_args{src: o.c(), k: C.int64_t(k), width: C.int(width), bf16: cbool(bf16), dst: words32(dst)}, C.int64_t(lo), C.int64_t(hi))
+}
+
+func (e *Engine) packPanels(o operand, k int, bf16 bool, width, lo, hi int, dst []byte) {
+	panel := 4 * width * e.words(k, bf16)
+	e.parallel(hi-lo, func(_, i int) { e.packSome(o, k, bf16, width, lo+i, lo+i+1, dst[i*panel:]) })
+}
+
+func words32(b []byte) *C.uint32_t { return (*C.uint32_t)(addr(b)) }
 
 // sums is y[lane] = the sum of the lane's k elements.
 func (e *Engine) sums(x operand, k int, y View) {

@@ -27,19 +27,23 @@ struct gemm_pack_args {
     struct gemm_operand src;
     int64_t k;
     int width, bf16;
-    uint32_t *dst; // of panel 0
+    uint32_t *dst; // of panel lo
 };
 
 // C (M,N) = alpha * (scale * undrop(thin_a thin_b) + A B) + bias, or C += alpha * ..., rounded once.
-// a and thin_a are packed (rows of C: panels m0..m1-1 of width); b and thin_b are packed as they are needed, into mem.
+// a and thin_a are packed, in panels of width rows of C, of which m0..m1-1 are computed. b and thin_b come packed or are
+// packed as they are needed, into mem.
 // Items: panels of B of gemm_tile.nr columns (gemm_tile.nr/2 where n is no more than that).
 struct gemm_args {
-    const uint32_t *a;
+    const uint32_t *a; // from panel first_a on
+    int64_t first_a;
     struct gemm_operand b;
-    const uint32_t *packed_b; // instead of b, whole; NULL = none
+    const uint32_t *packed_b; // instead of b, from panel first_b on; NULL = none
+    int64_t first_b;
     int64_t k;
-    const uint32_t *thin_a; // NULL = none
+    const uint32_t *thin_a; // from panel 0 on; NULL = none
     struct gemm_operand thin_b;
+    const uint32_t *packed_thin_b; // instead of thin_b, from panel 0 on; NULL = none
     int64_t thin_k;
     float scale;
     struct gemm_drop undrop; // by rows of C
@@ -75,7 +79,7 @@ struct gemm_sum_args {
 
 // The shape of the computation in each set: vectors of GEMM_VECTOR_BYTES, tiles of GEMM_MR rows and two vectors,
 // GEMM_PAIR elements in a word of bfloat16; GEMM_KC words between two visits to C, GEMM_STRIP columns of B packed at a
-// time (512 KiB with these, for a second-level cache of 1 MiB or more). C is summed outside of C where the sum is longer
+// time (1 MiB of them at most, so that the usual lengths leave room in a second-level cache of 1 or 2 MiB). C is summed outside of C where the sum is longer
 // than GEMM_KC: then one call takes up to GEMM_ROWS rows. The thin product's sum is up to GEMM_THIN * GEMM_STRIP / columns
 // of a panel.
 #ifndef GEMM_VECTOR_BYTES
@@ -85,7 +89,7 @@ struct gemm_sum_args {
 #ifndef GEMM_PAIR
 #define GEMM_PAIR 1
 #endif
-#define GEMM_KC 1024
+#define GEMM_KC 2048
 #define GEMM_STRIP 128
 #define GEMM_ROWS 512
 #define GEMM_THIN 256

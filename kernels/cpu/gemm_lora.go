@@ -10,21 +10,16 @@ ATTUNE_CALL(gemm_dropped)
 */
 import "C"
 
-import (
-	"unsafe"
+import "attune/kernels"
 
-	"attune/kernels"
-)
-
-// inner is the state of a loraTerm during a product: Inner packed once, the inner product packed for use as the left
-// operand of the outer one, and, with dropout, memory for each worker to drop and pack rows in.
+// inner is the state of a loraTerm during a product: Inner and Outer packed, the inner product packed for use as the left
+// operand of the outer one, and, with dropout, memory for each worker to drop and pack one panel of rows in.
 type inner struct {
-	e      *Engine
-	p      *product
-	b      []byte
-	out    []byte
-	rows   [][]byte // (width, k) float32
-	rowsAt [][]byte // the same packed
+	e           *Engine
+	p           *product
+	b, outer    []byte
+	out         []byte
+	rows, again [][]byte // (width, k) float32, and packed
 }
 
 func (e *Engine) newInner(p *product, scratch *[]byte) *inner {
@@ -32,52 +27,68 @@ func (e *Engine) newInner(p *product, scratch *[]byte) *inner {
 	if l == nil {
 		return nil
 	}
-	kw, w, cols := e.words(p.k, p.bf16), e.panelWidth(p.m), e.columns(l.rank)
-	n := &inner{e: e, p: p}
-	n.b = carve(scratch, 4*int64(kw)*int64(ceilDiv(l.rank, cols)*cols))
-	n.out = carve(scratch, 4*int64(e.words(l.rank, p.bf16))*int64(ceilDiv(p.m, w)*w))
+	kw, rw, w, cols := e.words(p.k, p.bf16), e.words(l.rank, p.bf16), e.panelWidth(p.m), e.columns(l.rank)
+	n := &inner{e: e, p: p, b: carvePanels(scratch, l.rank, cols, kw), out: carvePanels(scratch, p.m, w, rw)}
+	n.outer = carvePanels(scratch, p.n, e.columns(p.n), rw)
 	if l.drop.rate > 0 {
 		for range e.pool.n {
 			n.rows = append(n.rows, carve(scratch, 4*int64(w)*int64(p.k)))
-			n.rowsAt = append(n.rowsAt, carve(scratch, 4*int64(w)*int64(kw)))
+			n.again = append(n.again, carvePanels(scratch, w, w, kw))
 		}
 	}
-	args := C.struct_gemm_pack_args{src: l.inner.c(), k: C.int64_t(p.k), width: C.int(cols), bf16: cbool(p.bf16), dst: (*C.uint32_t)(addr(n.b))}
-	e.parallel(ceilDiv(l.rank, cols), func(_, i int) { C.call_gemm_pack(e.tuned, args, C.int64_t(i), C.int64_t(i+1)) })
+	e.packPanels(l.inner, p.k, p.bf16, cols, 0, ceilDiv(l.rank, cols), n.b)
 	return n
 }
 
-// packed is the packed inner product from row first on, which begins a panel.
-func (n *inner) packed(first int) *C.uint32_t {
-	return (*C.uint32_t)(addr(n.out[4*first*n.e.words(n.p.lora.rank, n.p.bf16):]))
+func carvePanels(scratch *[]byte, lanes, width, words int) []byte {
+	return carve(scratch, panelBytes(lanes, width, words)-scratchSize(0))
 }
 
-// panels makes the inner product of panels lo..hi-1 of the rows first..first+rows-1, whose packed A is at a.
-func (n *inner) panels(worker, first, rows, lo, hi int, a unsafe.Pointer) {
+// packOuter packs the whole right operand of the outer product.
+func (n *inner) packOuter() *C.uint32_t {
+	cols := n.e.columns(n.p.n)
+	n.e.packPanels(n.p.lora.outer, n.p.lora.rank, n.p.bf16, cols, 0, ceilDiv(n.p.n, cols), n.outer)
+	return words32(n.outer)
+}
+
+// packed is the packed inner product from a panel on.
+func (n *inner) packed(panel int) *C.uint32_t {
+	return words32(n.out[4*panel*n.e.panelWidth(n.p.m)*n.e.words(n.p.lora.rank, n.p.bf16):])
+}
+
+// panels makes and packs the inner product of panels lo..hi-1 of A, which are packed at a.
+func (n *inner) panels(worker, lo, hi int, a []byte) {
 	e, p, l := n.e, n.p, n.p.lora
 	w := e.panelWidth(p.m)
-	for lo < hi {
-		end := hi
-		if n.rows != nil { // through this worker's memory, which is for one panel
-			end = lo + 1
-			at, m := first+lo*w, min(w, rows-lo*w)
-			x := p.a.from(at, m)
-			dropped := C.struct_gemm_dropped_args{x: x.data, dtype: C.int(x.dtype), k: C.int64_t(p.k), drop: l.drop.c(at, 1), dst: (*C.float)(addr(n.rows[worker]))}
-			C.call_gemm_dropped(e.tuned, dropped, 0, C.int64_t(m))
-			src := operand{addr(n.rows[worker]), kernels.Float32, p.k, 1, m}
-			a = addr(n.rowsAt[worker])
-			pack := C.struct_gemm_pack_args{src: src.c(), k: C.int64_t(p.k), width: C.int(w), bf16: cbool(p.bf16), dst: (*C.uint32_t)(a)}
-			C.call_gemm_pack(e.tuned, pack, 0, 1)
-		}
-		at, m := first+lo*w, min(end*w, rows)-lo*w
-		out := byRow(l.out, p.m, l.rank).from(at, m)
-		C.call_gemm(e.tuned, C.struct_gemm_args{
-			a: (*C.uint32_t)(a), b: l.inner.c(), packed_b: (*C.uint32_t)(addr(n.b)), k: C.int64_t(p.k), m: C.int64_t(m), n: C.int64_t(l.rank),
-			m1: C.int64_t(end - lo), width: C.int(w), bf16: cbool(p.bf16), alpha: C.float(l.drop.factor()), c: out.data, crs: C.int64_t(l.rank), ccs: 1,
-			c_dtype: C.int(kernels.Float32), mem: addr(e.pack.mem[worker]),
-		}, 0, C.int64_t(ceilDiv(l.rank, e.columns(l.rank))))
-		pack := C.struct_gemm_pack_args{src: out.c(), k: C.int64_t(l.rank), width: C.int(w), bf16: cbool(p.bf16), dst: n.packed(at)}
-		C.call_gemm_pack(e.tuned, pack, 0, C.int64_t(end-lo))
-		lo = end
+	args := C.struct_gemm_args{
+		b: l.inner.c(), packed_b: words32(n.b), k: C.int64_t(p.k), m: C.int64_t(p.m), n: C.int64_t(l.rank), width: C.int(w),
+		bf16: cbool(p.bf16), alpha: C.float(l.drop.factor()), c: l.out.ptr(), crs: C.int64_t(l.rank), ccs: 1,
+		c_dtype: C.int(kernels.Float32), mem: addr(e.pack.mem[worker]),
 	}
+	for at := lo; at < hi; {
+		end := hi
+		if l.drop.rate > 0 {
+			end = at + 1
+			a = n.dropPanel(worker, at)
+		}
+		args.a, args.first_a, args.m0, args.m1 = words32(a), C.int64_t(at), C.int64_t(at), C.int64_t(end)
+		C.call_gemm(e.tuned, args, 0, C.int64_t(ceilDiv(l.rank, e.columns(l.rank))))
+		at = end
+	}
+	C.call_gemm_pack(e.tuned, C.struct_gemm_pack_args{
+		src: byRow(l.out, p.m, l.rank).c(), k: C.int64_t(l.rank), width: C.int(w), bf16: cbool(p.bf16), dst: n.packed(lo),
+	}, C.int64_t(lo), C.int64_t(hi))
+}
+
+// dropPanel is panel i of A packed after dropout.
+func (n *inner) dropPanel(worker, i int) []byte {
+	e, p := n.e, n.p
+	w := e.panelWidth(p.m)
+	first, rows := i*w, min(w, p.m-i*w)
+	x := p.a.from(first, rows)
+	C.call_gemm_dropped(e.tuned, C.struct_gemm_dropped_args{
+		x: x.data, dtype: C.int(x.dtype), k: C.int64_t(p.k), drop: p.lora.drop.c(first, 1), dst: (*C.float)(addr(n.rows[worker])),
+	}, 0, C.int64_t(rows))
+	e.packSome(operand{addr(n.rows[worker]), kernels.Float32, p.k, 1, rows}, p.k, p.bf16, w, 0, 1, n.again[worker])
+	return n.again[worker]
 }

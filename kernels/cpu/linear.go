@@ -14,7 +14,10 @@ func linearEntry() entry {
 				return err
 			}
 			p := s.forward(&scratch)
-			if p.c != nil || p.lora != nil {
+			if !e.fits(p) {
+				return errDecline
+			}
+			if p.c != nil || s.rank > 0 && s.xa.wanted() {
 				e.multiply(p, scratch)
 			}
 			return nil
@@ -37,6 +40,9 @@ func linearBwdEntry() entry {
 				return err
 			}
 			gb := s.innerView(&scratch)
+			if !e.fits(s.backward(gb)) || !e.fits(s.weightGrad()) {
+				return errDecline
+			}
 			if s.dx.wanted() || s.rank > 0 && s.da.wanted() {
 				e.multiply(s.backward(gb), scratch)
 			}
