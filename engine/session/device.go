@@ -19,6 +19,8 @@ type Device struct {
 	exec.Backend
 	// Wrap makes a mapped file's bytes a read-only buffer without copying; nil where the device has memory of its own.
 	Wrap func(data []byte, d kernels.Dtype) exec.Buffer
+	// Bytes is the memory of an operand, to be written in place; nil where it cannot be reached.
+	Bytes func(o exec.Operand) []byte
 	// Resident is what the device's kernels hold besides all buffers, in bytes.
 	Resident int64
 	// BFloat16 is whether products of bfloat16 are faster than those of float32.
@@ -47,7 +49,7 @@ func OpenDevice(name string, threads int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Device{Backend: b, Wrap: cpubackend.Wrap, Resident: b.Resident(),
+	return &Device{Backend: b, Wrap: cpubackend.Wrap, Bytes: cpubackend.Bytes, Resident: b.Resident(),
 		BFloat16: strings.HasSuffix(b.Name(), "bf16"), Tuned: !strings.HasSuffix(b.Name(), " go"), Why: why}, nil
 }
 

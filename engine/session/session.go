@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
 	"attune/data"
 	"attune/engine/exec"
@@ -17,6 +18,7 @@ import (
 	"attune/internal/safetensors"
 	"attune/kernels"
 
+	"golang.org/x/sync/errgroup"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -80,12 +82,19 @@ func New(o Options) (*Session, error) {
 // Place binds the model's weights to the device: mapped where they lie if they have the dtype wanted, converted
 // otherwise. Adapters are zero until LoadTrained.
 func (s *Session) Place() error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0)) // converting is bound by memory that is touched for the first time
 	for _, p := range s.params {
-		if err := s.place(p); err != nil {
-			return err
+		o, fill, err := s.place(p)
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		s.values[p.Name] = o
+		if fill != nil {
+			g.Go(fill)
 		}
 	}
-	return nil
+	return g.Wait()
 }
 
 // storage is the dtype of a weight on the device.
@@ -96,41 +105,36 @@ func (s *Session) storage(p nn.Param) kernels.Dtype {
 	return s.o.Dtype
 }
 
-// place gives one weight its memory and its value.
-func (s *Session) place(p nn.Param) error {
-	dt := s.storage(p)
-	o := exec.Operand{Dtype: dt, Shape: p.Shape}
-	if p.Kind == nn.Adapter {
-		return s.alloc(p.Name, o)
+// place gives one weight its memory, and what is left to be done for its value.
+func (s *Session) place(p nn.Param) (o exec.Operand, fill func() error, err error) {
+	o = exec.Operand{Dtype: s.storage(p), Shape: p.Shape}
+	var w model.Weight
+	if p.Kind == nn.Base {
+		if w, err = s.o.Model.Weight(p.Name); err != nil {
+			return o, nil, err
+		}
+		if w.Dtype == o.Dtype && !p.Trained && s.o.Device.Wrap != nil {
+			o.Buf = s.o.Device.Wrap(w.Data, o.Dtype)
+			return o, nil, nil
+		}
 	}
-	w, err := s.o.Model.Weight(p.Name)
-	if err != nil {
-		return err
+	if o.Buf, err = s.o.Device.Alloc(o.Bytes()); err != nil {
+		return o, nil, fmt.Errorf("place %s: %w", p.Name, err)
 	}
-	if w.Dtype == dt && !p.Trained && s.o.Device.Wrap != nil {
-		o.Buf = s.o.Device.Wrap(w.Data, dt)
-		s.values[p.Name] = o
-		return nil
+	s.owned = append(s.owned, o.Buf)
+	switch {
+	case p.Kind == nn.Adapter:
+		return o, nil, nil
+	case s.o.Device.Bytes != nil:
+		return o, func() error { return w.Convert(o.Dtype, s.o.Device.Bytes(o)) }, nil
 	}
-	if err := s.alloc(p.Name, o); err != nil {
-		return err
-	}
-	raw, err := w.As(dt)
-	if err != nil {
-		return err
-	}
-	return exec.Upload(s.o.Device, s.values[p.Name], raw)
-}
-
-func (s *Session) alloc(name string, o exec.Operand) error {
-	buf, err := s.o.Device.Alloc(o.Bytes())
-	if err != nil {
-		return fmt.Errorf("place %s: %w", name, err)
-	}
-	s.owned = append(s.owned, buf)
-	o.Buf = buf
-	s.values[name] = o
-	return nil
+	return o, func() error {
+		raw, err := w.As(o.Dtype)
+		if err != nil {
+			return err
+		}
+		return exec.Upload(s.o.Device, o, raw)
+	}, nil
 }
 
 // graph builds what purpose needs for rows of so many tokens, and its outputs.
