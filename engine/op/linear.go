@@ -260,5 +260,6 @@ func linearExamples() Examples {
 	add("heads in", 5, 12, 6, lora, 0, func(o []Operand) { o[0] = floats(5, 3, 4) })
 	add("deep", 33, 1030, 17, lora, 0, nil)
 	add("long", 515, 20, 18, all, 0, nil)
+	e.Cases = append(e.Cases, Case{"logits", linear{stat: true}, []Operand{floats(3, 40), params(67, 40)}})
 	return e
 }
