@@ -52,32 +52,6 @@ func (s *scope) set(id int, v Value) {
 	s.vars = append(s.vars, binding{id, v})
 }
 
-// step counts one unit of work.
-func (r *run) step() error {
-	if r.steps--; r.steps < 0 {
-		return limit("the template takes too many steps")
-	}
-	return nil
-}
-
-// spend counts bytes before they are made.
-func (r *run) spend(n int) error {
-	if n > r.bytes || n < 0 {
-		return limit("the template makes too much text")
-	}
-	r.bytes -= n
-	return nil
-}
-
-func (r *run) enter() error {
-	if r.depth--; r.depth < 0 {
-		return limit("the template nests or recurses too deeply")
-	}
-	return r.step()
-}
-
-func (r *run) leave() { r.depth++ }
-
 // flow says how a list of statements ended.
 type flow uint8
 

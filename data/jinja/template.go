@@ -9,9 +9,7 @@
 // Not supported, and refused by name: include, import, from, extends, autoescape, the random and urlize filters.
 package jinja
 
-import (
-	"time"
-)
+import "time"
 
 // MaxSource is the most bytes a template may have.
 const MaxSource = 1 << 20
