@@ -13,3 +13,4 @@
 #include "sumsq.c"
 #include "swiglu.c"
 #include "gemm.c"
+#include "linear_cross_entropy.c"

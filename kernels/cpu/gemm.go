@@ -248,10 +248,8 @@ func (e *Engine) multiplyByRows(p *product, inner *inner) {
 }
 
 func (e *Engine) multiplyByColumns(p *product, inner *inner) {
-	tile := e.tuned.tile
-	w, kw, cols := e.panelWidth(p.m), e.words(p.k, p.bf16), e.columns(p.n)
-	panelsM, panelsN := ceilDiv(p.m, w), ceilDiv(p.n, cols)
-	args := e.args(p, inner)
+	w, kw := e.panelWidth(p.m), e.words(p.k, p.bf16)
+	panelsM := ceilDiv(p.m, w)
 	atOnce := min(panelsM, sharedBytes/(4*w*kw))
 	for lo := 0; lo < panelsM; lo += atOnce {
 		hi := min(panelsM, lo+atOnce)
@@ -267,20 +265,29 @@ func (e *Engine) multiplyByColumns(p *product, inner *inner) {
 		if p.c == nil {
 			continue
 		}
-		splitN := ceilDiv(panelsN, int(tile.strip)/cols)
-		splitM := max(1, min(ceilDiv(e.pieces(), splitN), (hi-lo)*w/256))
-		if kw > int(tile.kc) {
-			splitM = max(splitM, ceilDiv(hi-lo, max(1, int(tile.rows)/w)))
-		}
-		splitN = max(splitN, min(panelsN, ceilDiv(e.pieces(), splitM)))
-		e.parallel(splitM*splitN, func(worker, i int) {
-			a := args
-			im, in := i%splitM, i/splitM
-			a.a, a.first_a, a.mem = words32(e.pack.shared), C.int64_t(lo), addr(e.pack.mem[worker])
-			a.m0, a.m1 = C.int64_t(lo+im*(hi-lo)/splitM), C.int64_t(lo+(im+1)*(hi-lo)/splitM)
-			C.call_gemm(e.tuned, a, C.int64_t(in*panelsN/splitN), C.int64_t((in+1)*panelsN/splitN))
-		})
+		e.multiplyPacked(p, inner, lo, hi)
 	}
+}
+
+// multiplyPacked computes the rows of panels lo..hi-1, which are packed for all workers, split over rows and columns.
+func (e *Engine) multiplyPacked(p *product, inner *inner, lo, hi int) {
+	tile := e.tuned.tile
+	w, cols := e.panelWidth(p.m), e.columns(p.n)
+	panelsN := ceilDiv(p.n, cols)
+	args := e.args(p, inner)
+	splitN := ceilDiv(panelsN, int(tile.strip)/cols)
+	splitM := max(1, min(ceilDiv(e.pieces(), splitN), (hi-lo)*w/256))
+	if e.words(p.k, p.bf16) > int(tile.kc) {
+		splitM = max(splitM, ceilDiv(hi-lo, max(1, int(tile.rows)/w)))
+	}
+	splitN = max(splitN, min(panelsN, ceilDiv(e.pieces(), splitM)))
+	e.parallel(splitM*splitN, func(worker, i int) {
+		a := args
+		im, in := i%splitM, i/splitM
+		a.a, a.first_a, a.mem = words32(e.pack.shared), C.int64_t(lo), addr(e.pack.mem[worker])
+		a.m0, a.m1 = C.int64_t(lo+im*(hi-lo)/splitM), C.int64_t(lo+(im+1)*(hi-lo)/splitM)
+		C.call_gemm(e.tuned, a, C.int64_t(in*panelsN/splitN), C.int64_t((in+1)*panelsN/splitN))
+	})
 }
 
 // packSome packs panels lo..hi-1 of o to dst, packPanels with all workers.

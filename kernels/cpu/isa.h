@@ -23,9 +23,10 @@
 enum { F32 = 1, BF16 = 2 };
 
 #include "gemm.h"
+#include "linear_cross_entropy.h"
 #include "ops.h"
 
-#define ATTUNE_KERNELS(K) GEMM_KERNELS(K) OP_KERNELS(K)
+#define ATTUNE_KERNELS(K) GEMM_KERNELS(K) LCE_KERNELS(K) OP_KERNELS(K)
 
 #define ATTUNE_FIELD(name) void (*name)(const struct name##_args *a, int64_t lo, int64_t hi);
 #define ATTUNE_PROTOTYPE(name) void FN(name)(const struct name##_args *a, int64_t lo, int64_t hi);

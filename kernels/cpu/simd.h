@@ -156,18 +156,23 @@ INLINE vf vwiden(vh x) {
 #endif
 }
 
+// vnarrow rounds to nearest even; NaN stays NaN. Not vcvtneps2bf16, which takes denormals for 0.
 INLINE vh vnarrow(vf x) {
     vu u = (vu)x;
     vu r = u + 0x7fff + ((u >> 16) & 1);
+#if VW == 16
+    __mmask16 nan = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
+    __m512i t = _mm512_mask_or_epi32((__m512i)r, nan, (__m512i)u, _mm512_set1_epi32(0x400000));
+    return (vh)_mm512_cvtepi32_epi16(_mm512_srli_epi32(t, 16));
+#else
     vi nan = x != x;
     r = (((vu)nan & (u | 0x400000)) | (~(vu)nan & r)) >> 16;
-#if VW == 16
-    return (vh)_mm512_cvtepi32_epi16((__m512i)r);
-#elif VW == 8
+#if VW == 8
     __m256i p = _mm256_packus_epi32((__m256i)r, (__m256i)r);
     return (vh)_mm256_castsi256_si128(_mm256_permute4x64_epi64(p, 0x88));
 #else
     return __builtin_convertvector(r, vh);
+#endif
 #endif
 }
 
