@@ -108,15 +108,16 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 			CheckpointDir: dir.file(checkpointsDir), Identity: identity},
 		Session: j.session, Optimizer: opt, Data: j.data, Eval: j.eval,
 	}
+	recorded := -1 // the last step of metrics.jsonl that stands; 0 is the evaluation before the first
 	if o.resume {
-		if err := resume(run, dir, log); err != nil {
+		if recorded, err = resume(run, dir, log); err != nil {
 			return err
 		}
 	}
 	if err := dir.write(cfg, j.provenance(plan, identity)); err != nil {
 		return err
 	}
-	metrics, err := obs.OpenMetrics(dir.file(metricsName), run.Done())
+	metrics, err := obs.OpenMetrics(dir.file(metricsName), recorded)
 	if err != nil {
 		return err
 	}
@@ -185,25 +186,25 @@ func (j *job) optimizer() (*optim.AdamW, error) {
 	return opt, j.session.BindGradients(opt.Grad)
 }
 
-// resume puts the run where its newest whole checkpoint stands.
-func resume(run *train.Run, dir *runDir, log *zap.Logger) error {
+// resume puts the run where its newest whole checkpoint stands and gives that step, -1 where there is none.
+func resume(run *train.Run, dir *runDir, log *zap.Logger) (int, error) {
 	root := dir.file(checkpointsDir)
 	if err := checkpoint.Sweep(root); err != nil {
-		return err
+		return -1, err
 	}
 	c, skipped, err := checkpoint.Latest(root)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	for _, bad := range skipped {
 		log.Warn("passed over a checkpoint", zap.Error(bad))
 	}
 	if c == nil {
 		log.Info("no checkpoint yet: starting from the beginning")
-		return nil
+		return -1, nil
 	}
 	log.Info("resuming", zap.String("checkpoint", c.Dir), zap.Int("step", c.Step))
-	return errors.Join(run.Resume(c), c.Close())
+	return c.Step, errors.Join(run.Resume(c), c.Close())
 }
 
 // events turns what the loop reports into progress, metrics and log.

@@ -41,7 +41,8 @@ type State struct {
 	Total         int               `json:"total"` // optimizer steps of the whole run
 	Tokens        int64             `json:"tokens"`
 	TrainedTokens int64             `json:"trained_tokens"`
-	Seconds       float64           `json:"seconds"` // spent training, over all parts of the run
+	Seconds       float64           `json:"seconds"`         // spent training, over all parts of the run
+	FirstLoss     *float64          `json:"first_eval_loss"` // before the first step; nil = not evaluated yet
 	BestStep      int               `json:"best_step"`
 	BestLoss      *float64          `json:"best_loss"`      // nil = not evaluated yet
 	BadEvals      int               `json:"bad_evals"`      // evaluations since the best one

@@ -127,11 +127,11 @@ func (r *Run) Train(ctx context.Context) (Result, error) {
 	r.state.Total, r.state.Identity = total, r.Identity
 	r.evaluated = -1
 	res := Result{Total: total}
-	if r.state.Step == 0 {
+	if r.state.Step == 0 && r.state.FirstLoss == nil { // a run stopped before its first step has this behind it
 		if err := r.evaluate(); err != nil {
 			return res, err
 		}
-		res.FirstEval = r.state.EvalLoss
+		r.state.FirstLoss = r.state.EvalLoss
 	}
 	for p := range r.Data.Prefetch(ctx, r.state.Step, loader.PrefetchOptions{MicroTokens: r.MicroTokens, PadID: r.PadID}) {
 		if r.state.Stopped != "" {
@@ -280,7 +280,7 @@ func (r *Run) save() error {
 func (r *Run) finish(res *Result) error {
 	s := r.state
 	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
-	res.LastEval, res.BestEval, res.BestStep = s.EvalLoss, s.BestLoss, s.BestStep
+	res.FirstEval, res.LastEval, res.BestEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestLoss, s.BestStep
 	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil || s.BestStep == 0 || r.CheckpointDir == "" {
 		return nil
 	}

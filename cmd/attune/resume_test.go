@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"attune/engine/checkpoint"
+)
+
+// kinds are runs that differ in what a checkpoint has to hold, with what each says at its end.
+func kinds() map[string]struct {
+	lesson
+	says string
+} {
+	return map[string]struct {
+		lesson
+		says string
+	}{
+		"lora with dropout": {lesson{}, "24 steps"},
+		"lora bfloat16":     {lesson{"compute.dtype": "bfloat16", "lora.use_rslora": true, "lora.target_modules": "[q_proj, down_proj]"}, "24 steps"},
+		"full":              {lesson{"method": "full", "train.learning_rate": 0.002, "train.weight_decay": 0.1}, "24 steps"},
+		"full bfloat16":     {lesson{"method": "full", "compute.dtype": "bfloat16", "train.learning_rate": 0.002}, "24 steps"},
+		"best state": {lesson{"train.learning_rate": 0.3, "eval.every": 2, "eval.load_best_model_at_end": true, "eval.early_stopping_threshold": 0.1},
+			"published the best evaluated state"},
+		"early stopping": {lesson{"eval.every": 2, "eval.early_stopping_patience": 4, "eval.early_stopping_threshold": 0.5}, "stopped early"},
+	}
+}
+
+// stopper is a stderr that cancels a run as soon as it reads the evaluation after a step.
+type stopper struct {
+	line   string
+	cancel context.CancelFunc
+	seen   bytes.Buffer
+}
+
+func stopAt(step int, cancel context.CancelFunc) *stopper {
+	return &stopper{line: fmt.Sprintf("step %d  eval loss", step), cancel: cancel}
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	if s.seen.Write(p); strings.Contains(string(p), s.line) {
+		s.cancel()
+	}
+	return len(p), nil
+}
+
+// A run that is asked to stop again and again, and goes on with another number of threads, ends as if nothing had been.
+func TestStoppedAndResumed(t *testing.T) {
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			whole := smallLesson(t, kind.lesson)
+			said := whole.train(t).stdout
+			if !strings.Contains(said, kind.says) {
+				t.Fatalf("%q is not in\n%s", kind.says, said)
+			}
+			parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "checkpoint.every": 1000})
+			flags := []string{}
+			every := parted["eval.every"].(int)
+			for i, at := range []int{0, every, 2 * every} {
+				parted["compute.threads"] = 1 + i%2
+				interrupt(t, parted, at, flags...)
+				if c := newest(t, parted.runDir()); c.Step < at || c.Step > at+1 {
+					t.Errorf("stopped at step %d, the state of step %d was saved", at, c.Step)
+				}
+				flags = []string{"--resume"}
+			}
+			resaid := parted.train(t, "--resume").stdout
+			sameRun(t, whole.runDir(), parted.runDir())
+			if got, want := evalLine(resaid), evalLine(said); got != want {
+				t.Errorf("the summary says %q, that of the unbroken run %q", got, want)
+			}
+		})
+	}
+}
+
+// evalLine is the line of a summary that compares the loss before and after.
+func evalLine(summary string) string {
+	for line := range strings.Lines(summary) {
+		if strings.HasPrefix(line, "eval loss") {
+			return line
+		}
+	}
+	return ""
+}
+
+// SIGTERM to the process: it saves and exits with 130.
+func TestSIGTERM(t *testing.T) {
+	whole := smallLesson(t, lesson{"train.steps": 150, "eval.every": 20})
+	whole.train(t)
+	parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "checkpoint.every": 0})
+	cmd := program(t.Context(), parted.args("train")...)
+	stop := stopAt(20, func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+	})
+	cmd.Stderr = stop
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		t.Fatalf("after SIGTERM: %v\n%s", err, stop.seen.String())
+	}
+	parted.train(t, "--resume")
+	sameRun(t, whole.runDir(), parted.runDir())
+}
+
+// kill -9 at moments that nobody chose, again and again: what is left always leads to the same end.
+func TestKilledAnywhere(t *testing.T) {
+	for name, extra := range map[string]lesson{
+		"lora": {"eval.load_best_model_at_end": true, "checkpoint.keep": 1},
+		"full": {"method": "full", "train.learning_rate": 0.002, "compute.dtype": "bfloat16"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := smallLesson(t, extra.with(lesson{"train.steps": 120, "checkpoint.every": 2, "eval.every": 7}))
+			begin := time.Now()
+			if out, err := program(t.Context(), whole.args("train")...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			length := time.Since(begin)
+			parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+			r := rand.New(rand.NewPCG(1, uint64(len(name))))
+			kills := 0
+			for range 8 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(float64(length)*(0.1+0.4*r.Float64())))
+				parted["compute.threads"] = 1 + r.IntN(2)
+				out, err := program(ctx, parted.args("train", "--resume")...).CombinedOutput()
+				ended := ctx.Err() == nil
+				cancel()
+				if ended {
+					if err != nil {
+						t.Fatalf("%v\n%s", err, out)
+					}
+					break
+				}
+				kills++
+			}
+			parted.train(t, "--resume")
+			sameRun(t, whole.runDir(), parted.runDir())
+			if kills == 0 {
+				t.Error("the run was never killed")
+			}
+		})
+	}
+}
+
+// A damaged checkpoint is named and the one before it used; it does not push a whole one out.
+func TestDamagedCheckpoint(t *testing.T) {
+	whole := smallLesson(t, nil)
+	whole.train(t)
+	parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "checkpoint.every": 4, "checkpoint.keep": 2})
+	interrupt(t, parted, 10)
+	c := newest(t, parted.runDir())
+	damage(t, filepath.Join(c.Dir, "optimizer.safetensors"))
+	o := parted.train(t, "--resume")
+	if !strings.Contains(o.stderr, c.Dir) || !strings.Contains(o.stderr, "SHA-256") {
+		t.Errorf("the damaged checkpoint is not named:\n%s", o.stderr)
+	}
+	sameRun(t, whole.runDir(), parted.runDir())
+}
+
+// Without any checkpoint the run starts anew, and what metrics.jsonl held of the lost steps goes.
+func TestResumeWithoutCheckpoint(t *testing.T) {
+	whole := smallLesson(t, nil)
+	whole.train(t)
+	parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+	interrupt(t, parted, 5)
+	if err := os.RemoveAll(filepath.Join(parted.runDir(), checkpointsDir)); err != nil {
+		t.Fatal(err)
+	}
+	parted.train(t, "--resume")
+	sameRun(t, whole.runDir(), parted.runDir())
+}
+
+// newest is the state that a resumed run would go on from.
+func newest(t *testing.T, runDir string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, skipped, err := checkpoint.Latest(filepath.Join(runDir, checkpointsDir))
+	if err != nil || c == nil || len(skipped) > 0 {
+		t.Fatalf("no whole checkpoint in %s: %v %v", runDir, err, skipped)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// interrupt runs the lesson until the evaluation after a step and asks it to stop.
+func interrupt(t *testing.T, l lesson, step int, flags ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stop := stopAt(step, cancel)
+	if code := run(ctx, l.args("train", flags...), streams{strings.NewReader(""), io.Discard, stop}); code != exitInterrupted {
+		t.Fatalf("stopped at step %d: exit code %d\n%s", step, code, stop.seen.String())
+	}
+}
+
+// damage flips one bit in the middle of a file.
+func damage(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 4
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What makes another run of it is refused by name; what does not, is not.
+func TestResumeRefusesAnotherRun(t *testing.T) {
+	base := smallLesson(t, nil)
+	interrupt(t, base, 5)
+	other := smallLesson(t, nil)
+	template := writeFile(t, "other.jinja", `{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}`)
+	rows := sums(0, 40)
+	rows[3] = strings.Replace(rows[3], "It is", "That is", 1)
+	for _, c := range []struct {
+		what   string
+		change lesson
+	}{
+		{"data", lesson{"data.train": writeFile(t, "changed.jsonl", rows...)}},
+		{"template", lesson{"template": template}},
+		{"model", lesson{"model": changedModel(t, other["model"].(string))}},
+		{"recipe", lesson{"train.learning_rate": 0.02}},
+		{"recipe", lesson{"compute.dtype": "bfloat16"}},
+		{"recipe", lesson{"lora.r": 8}},
+		{"steps", lesson{"train.steps": 30}},
+	} {
+		wantCode(t, exitFailed, []string{c.what}, base.with(c.change).args("train", "--resume")...)
+	}
+	renamed := writeFile(t, "renamed.jsonl", sums(0, 40)...)
+	base.with(lesson{"data.train": renamed, "checkpoint.every": 7, "compute.recompute": "full", "compute.micro_batch_tokens": 512}).train(t, "--resume")
+}
+
+// changedModel damages one bit of a model's weights.
+func changedModel(t *testing.T, dir string) string {
+	t.Helper()
+	damage(t, filepath.Join(dir, "model.safetensors"))
+	return dir
+}
+
+func TestRunDirIsOneRun(t *testing.T) {
+	l := smallLesson(t, lesson{"train.steps": 2})
+	l.train(t)
+	before := product(t, l.runDir())
+	wantCode(t, exitUsage, []string{"holds a run", "--resume", l.runDir()}, l.args("train")...)
+	l.train(t, "--resume") // done already: publishes what it has
+	if !bytes.Equal(before, product(t, l.runDir())) {
+		t.Error("resuming a run that is done changed its weights")
+	}
+	if n := len(records(t, l.runDir())); n != 4 { // evaluations before and after, two steps
+		t.Errorf("%d records of two steps and two evaluations", n)
+	}
+
+	held, err := openRunDir(l.runDir(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, exitUsage, []string{"in use", l.runDir()}, l.args("train", "--resume")...)
+	if err := held.close(); err != nil {
+		t.Fatal(err)
+	}
+	l.train(t, "--resume")
+}
