@@ -12,8 +12,8 @@ import (
 	"attune/kernels"
 )
 
-// ErrNonFinite marks the error of a step whose gradient holds a NaN or an infinity. Nothing was changed by it.
-var ErrNonFinite = errors.New("the gradient is not finite")
+// ErrNonFinite marks the error of a step whose loss or gradient holds a NaN or an infinity. Nothing was changed by it.
+var ErrNonFinite = errors.New("not a finite number")
 
 // Options are AdamW's, under the names of torch.optim.AdamW and of the run file.
 type Options struct {
@@ -202,7 +202,7 @@ func (a *AdamW) Step(lr float64) (norm float64, err error) {
 	}
 	t := float64(a.steps + 1)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, fmt.Errorf("step %d: %w: its norm is %g; lower train.learning_rate", a.steps+1, ErrNonFinite, norm)
+		return norm, fmt.Errorf("step %d: the gradient's norm is %g: %w; lower train.learning_rate", a.steps+1, norm, ErrNonFinite)
 	}
 	scale := 1.0
 	if a.o.MaxGradNorm > 0 {

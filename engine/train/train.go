@@ -20,9 +20,6 @@ import (
 	"attune/internal/safetensors"
 )
 
-// ErrNotFinite marks a run that ended because its loss or gradient was no longer a number.
-var ErrNotFinite = errors.New("not finite")
-
 // Options say how long and how often.
 type Options struct {
 	Schedule      optim.Schedule
@@ -177,7 +174,7 @@ func (r *Run) step(p loader.Packed) error {
 		s.PaddedTokens += b.Tokens
 	}
 	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-		return fmt.Errorf("step %d: the loss is %v: %w; a lower learning rate, or compute.dtype: float32, may help", s.Step, s.Loss, ErrNotFinite)
+		return fmt.Errorf("step %d: the loss is %g: %w; lower train.learning_rate, or set compute.dtype: float32", s.Step, s.Loss, optim.ErrNonFinite)
 	}
 	norm, err := r.Optimizer.Step(s.LearningRate)
 	if err != nil {
