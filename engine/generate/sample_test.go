@@ -52,7 +52,11 @@ func TestSeedsRepeat(t *testing.T) {
 		}
 		return ids
 	}
-	if draw(1) != draw(1) || draw(1) == draw(2) {
-		t.Error("a seed must fix the draws, another seed give others")
+	first := draw(1)
+	if again := draw(1); again != first {
+		t.Errorf("the same seed drew %v, then %v", first, again)
+	}
+	if other := draw(2); other == first {
+		t.Errorf("two seeds drew the same %v", first)
 	}
 }

@@ -109,10 +109,10 @@ func TestGorgoniasGuardIsPinned(t *testing.T) {
 	}
 }
 
-var (
-	mapEntry = regexp.MustCompile("(?m)^    ([a-z][a-z0-9/_.-]*/)\\s")
-	longFile = 500
-)
+var mapEntry = regexp.MustCompile(`(?m)^    ([a-z][a-z0-9/_.-]*/)\s`)
+
+// longFile is how many lines a source file may have.
+const longFile = 500
 
 // The README's map names folders that exist.
 func TestTheMapIsTrue(t *testing.T) {
