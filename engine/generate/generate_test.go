@@ -70,7 +70,7 @@ func generated(t *testing.T, d *session.Decoder, tok *tokenizer.Tokenizer, o Opt
 func TestGreedyIsTheArgmaxOfTheWholeText(t *testing.T) {
 	d, tok := random(t, 32)
 	r := generated(t, d, tok, Options{MaxNewTokens: 12})
-if r.StopReason != StopLength || len(r.NewIDs) != 12 || !slices.Equal(r.PromptIDs, prompt) {
+	if r.StopReason != StopLength || len(r.NewIDs) != 12 || !slices.Equal(r.PromptIDs, prompt) {
 		t.Fatalf("%+v", r)
 	}
 	if want := tok.Decode(r.NewIDs, true); r.Text != want {
