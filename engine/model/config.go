@@ -29,7 +29,7 @@ type Config struct {
 	HiddenAct             string   `json:"hidden_act"`              // default silu
 	MaxPositionEmbeddings int      `json:"max_position_embeddings"` // the context the model was made for
 	RMSNormEps            float64  `json:"rms_norm_eps"`            // default 1e-6
-	TieWordEmbeddings     bool     `json:"tie_word_embeddings"`     // default false in all four architectures
+	TieWordEmbeddings     bool     `json:"tie_word_embeddings"`     // default false
 	AttentionBias         bool     `json:"attention_bias"`          // llama, qwen3: on q, k, v and o
 	MLPBias               bool     `json:"mlp_bias"`                // llama: on gate, up and down
 	AttentionDropout      float64  `json:"attention_dropout"`

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// architecture is what an architecture's file says: all four are decoders of the same plan (decoder.go), which differ
-// in block. A new one is a file and a line of the table: docs/adding-a-model.md.
+// architecture is what an architecture's file says: all are decoders of the same plan (decoder.go), which differ in
+// block. A new one is a file and a line of the table: docs/adding-a-model.md.
 type architecture struct {
 	modelType string // config.json's model_type, and the file's name
 	class     string // config.json's architectures[0]
