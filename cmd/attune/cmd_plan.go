@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"attune/data/corpus"
 	"attune/engine/exec"
@@ -12,12 +13,13 @@ import (
 
 func newPlan(s streams) *cobra.Command {
 	var flags runFileFlags
-	var asJSON bool
+	var asJSON, timing bool
 	cmd := &cobra.Command{
 		Use:   "plan -c run.yaml",
 		Short: "Tell what training would do and take, without training",
-		Long: `plan reads every row, loads the model's header, compiles the graph and prints rows, tokens, steps, parameters and the
-memory of the static plan. It exits with 4 if the run does not fit the memory that is free.`,
+		Long: `plan reads every row, loads the model's header, compiles the graph and prints rows, tokens, steps, parameters, the
+peak memory by the static plan and the expected time, by timing a short row of the first step. It exits with 4 if the run
+does not fit the memory that is free.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := flags.load()
@@ -29,6 +31,9 @@ memory of the static plan. It exits with 4 if the run does not fit the memory th
 				return err
 			}
 			p, err := j.describe()
+			if err == nil && timing {
+				p.Time, err = j.estimate()
+			}
 			if err == nil {
 				if asJSON {
 					err = writeJSON(s.out, p)
@@ -41,6 +46,7 @@ memory of the static plan. It exits with 4 if the run does not fit the memory th
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&timing, "time", true, "load the weights and time a short row, for the expected time")
 	return cmd
 }
 
@@ -59,17 +65,10 @@ type planReport struct {
 	Recomputed    int             `json:"recomputed_layers"`
 	Layers        int             `json:"layers"`
 	Memory        memoryReport    `json:"memory"`
+	Time          *timeReport     `json:"time,omitempty"`
 }
 
-// memoryReport is the peak memory of the process, in bytes.
-type memoryReport struct {
-	fixed
-	Activations int64 `json:"activations"`
-	Total       int64 `json:"total"`
-	Free        int64 `json:"free"`
-}
-
-// describe compiles the graph of the longest row and adds everything up.
+// describe compiles the graph of the longest row and adds everything up. A run that does not fit is an exec.ErrMemory.
 func (j *job) describe() (planReport, error) {
 	p := planReport{Train: j.reports, Eval: j.held, Steps: j.data.Steps(), StepsPerEpoch: j.data.StepsPerEpoch(), Warmup: j.schedule.Warmup,
 		RowTokens: j.rowTokens(), Device: j.device.Name(), Dtype: j.dtype.String()}
@@ -77,16 +76,19 @@ func (j *job) describe() (planReport, error) {
 	if p.Eval == nil {
 		p.Eval = []corpus.Report{}
 	}
-	plan, err := j.session.Plan(j.rowTokens())
+	plan, err := j.session.Plan(j.rowTokens(), j.heldTokens())
 	if err != nil {
 		return p, err
 	}
-	free, err := j.device.MemoryFree()
+	free, err := j.memoryFree()
 	if err != nil {
 		return p, err
 	}
-	p.Recomputed, p.Layers = plan.Recomputed, plan.Layers
-	p.Memory = memoryReport{fixed: j.fixedBytes(), Activations: plan.Arena, Free: free}
+	j.compiled, p.Recomputed, p.Layers = plan, plan.Recomputed, plan.Layers
+	p.Memory = memoryReport{fixed: j.fixedBytes(), Activations: plan.Arena}
+	if free != unlimited {
+		p.Memory.Free = free
+	}
 	if p.Memory.Total = p.Memory.fixed.total() + plan.Arena; p.Memory.Total > free {
 		return p, fmt.Errorf("%w: the run takes %s, %s are free; set compute.recompute: full or a smaller compute.micro_batch_tokens than %d",
 			exec.ErrMemory, mib(p.Memory.Total), mib(free), p.RowTokens)
@@ -112,6 +114,14 @@ func (p planReport) print(s streams) {
 	fmt.Fprintf(w, "model   %d parameters, %d trained (%.2f %%)\n", p.Parameters, p.Trainable, 100*float64(p.Trainable)/float64(p.Parameters))
 	fmt.Fprintf(w, "device  %s, %s\n", p.Device, p.Dtype)
 	m := p.Memory
-	fmt.Fprintf(w, "memory  %s of %s free: weights %s, trained %s, gradients %s, optimizer %s, activations %s (%d of %d layers recomputed), kernels %s, program %s\n",
-		mib(m.Total), mib(m.Free), mib(m.Weights), mib(m.Trained), mib(m.Gradients), mib(m.Optimizer), mib(m.Activations), p.Recomputed, p.Layers, mib(m.Kernels), mib(m.Program))
+	fmt.Fprintf(w, "memory  %s expected at the peak", mib(m.Total))
+	if m.Free > 0 {
+		fmt.Fprintf(w, ", %s are free", mib(m.Free))
+	}
+	fmt.Fprintf(w, "\n        weights %s, trained weights %s, gradients %s, optimizer %s, activations %s (%d of %d layers recomputed), kernels %s, program %s\n",
+		mib(m.Weights), mib(m.Trained), mib(m.Gradients), mib(m.Optimizer), mib(m.Activations), p.Recomputed, p.Layers, mib(m.Kernels), mib(m.Program))
+	if p.Time != nil {
+		fmt.Fprintf(w, "time    %s expected, %.0f tokens/s, by timing %d tokens of the first step\n",
+			time.Duration(p.Time.Seconds*float64(time.Second)).Round(time.Second), p.Time.TokensPerSecond, p.Time.MeasuredTokens)
+	}
 }

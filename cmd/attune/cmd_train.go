@@ -86,7 +86,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err := j.session.Place(); err != nil {
 		return err
 	}
-	if err := j.session.Reserve(j.rowTokens(), true); err != nil {
+	if err := j.session.Reserve(j.compiled); err != nil {
 		return err
 	}
 	if err := j.startAdapter(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 
 	"attune/data"
 	"attune/data/corpus"
@@ -12,7 +11,6 @@ import (
 	"attune/data/pack"
 	"attune/engine/exec"
 	"attune/engine/model"
-	"attune/engine/nn"
 	"attune/engine/optim"
 	"attune/engine/peft"
 	"attune/engine/session"
@@ -30,11 +28,14 @@ type job struct {
 	held     []corpus.Report // of the held-out files
 	data     *loader.Loader
 	eval     []data.Batch
-	longest  int // tokens of the longest packed row
-	micro    int // tokens a packed row should have
+	longest  int // tokens of the longest training example
+	micro    int // tokens a packed row may have
+	survey   loader.Survey
+	program  int64 // bytes of the process itself
 	model    *model.Checkpoint
 	lora     peft.Config // where method is lora
 	session  *session.Session
+	compiled exec.Plan // of the longest rows, set by describe
 	schedule optim.Schedule
 }
 
@@ -62,6 +63,7 @@ func newJob(s streams, cfg config.Config) (j *job, err error) {
 	if j.model, err = model.Open(cfg.Model); err != nil {
 		return j, err
 	}
+	j.settle()
 	return j, j.plan()
 }
 
@@ -90,10 +92,7 @@ func (j *job) readRows(s streams) error {
 		j.micro = max(2048, c.Data.MaxLength)
 	}
 	j.eval = heldOut(sets[n:], j.micro, j.text.pad)
-	for _, b := range j.eval {
-		j.longest = max(j.longest, b.Tokens)
-	}
-	j.longest = max(j.longest, j.fullest())
+	j.survey = j.data.Survey(j.micro)
 	return nil
 }
 
@@ -111,17 +110,22 @@ func heldOut(sets []*loader.Set, micro int, pad int32) []data.Batch {
 	return pack.PackEval(examples, micro, pack.Options{PadID: pad})
 }
 
-// fullest is the most tokens a packed training row can have: a full one, or all of a step where that is less.
-func (j *job) fullest() int {
-	if j.longest > j.micro {
-		return j.longest
+// rowTokens is the most tokens of a packed row that is trained on.
+func (j *job) rowTokens() int {
+	if j.survey.Whole {
+		return j.survey.Longest
 	}
-	step := j.longest * j.cfg.Train.ExamplesPerStep
-	return min(j.micro, step)
+	return max(j.survey.Longest, j.micro/pack.Quantum*pack.Quantum, (j.longest+pack.Quantum-1)/pack.Quantum*pack.Quantum)
 }
 
-// rowTokens is the longest row, rounded up as packing does.
-func (j *job) rowTokens() int { return (j.longest + pack.Quantum - 1) / pack.Quantum * pack.Quantum }
+// heldTokens is the most tokens of a packed row that is only judged.
+func (j *job) heldTokens() int {
+	n := 0
+	for _, b := range j.eval {
+		n = max(n, b.Tokens)
+	}
+	return n
+}
 
 // plan builds the graph and the schedule.
 func (j *job) plan() error {
@@ -144,7 +148,7 @@ func (j *job) plan() error {
 			return err
 		}
 	}
-	free, err := j.device.MemoryFree()
+	free, err := j.memoryFree()
 	if err != nil {
 		return err
 	}
@@ -170,56 +174,6 @@ func (j *job) plan() error {
 	}
 	j.schedule = optim.Schedule{Name: c.Train.LRScheduler, LearningRate: c.Train.LearningRate, Warmup: warmup, Steps: steps}
 	return j.schedule.Validate()
-}
-
-// fixed is the memory that a run takes whatever its rows are, in bytes.
-type fixed struct {
-	Weights   int64 `json:"weights"`
-	Trained   int64 `json:"trained_weights"`
-	Gradients int64 `json:"gradients"`
-	Optimizer int64 `json:"optimizer"`
-	Kernels   int64 `json:"kernels"` // packing buffers of the device
-	Program   int64 `json:"program"` // the process itself: code, rows, tokenizer
-}
-
-func (f fixed) total() int64 {
-	return f.Weights + f.Trained + f.Gradients + f.Optimizer + f.Kernels + f.Program
-}
-
-func (j *job) fixedBytes() fixed {
-	f := fixed{Kernels: j.device.Resident}
-	for _, p := range j.session.Params() {
-		n := int64(1)
-		for _, d := range p.Shape {
-			n *= int64(d)
-		}
-		if p.Trained || p.Kind == nn.Adapter {
-			f.Trained += 4 * n
-		} else {
-			f.Weights += n * j.dtype.Size()
-		}
-	}
-	f.Gradients, f.Optimizer = f.Trained, 2*f.Trained
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	const code = 24 << 20 // text and data of the binary that a run touches
-	f.Program = int64(m.Sys) + code
-	return f
-}
-
-// trainable counts the parameters that are trained, and all.
-func (j *job) trainable() (trained, all int64) {
-	for _, p := range j.session.Params() {
-		n := int64(1)
-		for _, d := range p.Shape {
-			n *= int64(d)
-		}
-		all += n
-		if p.Trained || p.Kind == nn.Adapter {
-			trained += n
-		}
-	}
-	return trained, all
 }
 
 func (j *job) close() error {

@@ -133,11 +133,7 @@ func (l *Loader) ExamplesPerEpoch() int { return l.epoch }
 // Ordinal is new: it numbers the examples over all sources, and the copies of one in an epoch apart. IDs are shared
 // and must not be written to.
 func (l *Loader) Step(i int) (examples []data.Example, epoch int) {
-	per := l.StepsPerEpoch()
-	epoch = i / per
-	from := i % per * l.perStep
-	visits := l.visits(epoch)
-	visits = visits[from:min(from+l.perStep, len(visits))]
+	visits, epoch := l.step(i)
 	examples = make([]data.Example, len(visits))
 	for k, ordinal := range visits {
 		examples[k] = l.example(ordinal)
@@ -145,16 +141,31 @@ func (l *Loader) Step(i int) (examples []data.Example, epoch int) {
 	return examples, epoch
 }
 
-// example finds the example of an Ordinal: number among all + copy · total.
+// step gives the Ordinals of step i and its epoch.
+func (l *Loader) step(i int) (visits []uint64, epoch int) {
+	per := l.StepsPerEpoch()
+	epoch = i / per
+	from := i % per * l.perStep
+	visits = l.visits(epoch)
+	return visits[from:min(from+l.perStep, len(visits))], epoch
+}
+
+// example finds the example of an Ordinal.
 func (l *Loader) example(ordinal uint64) data.Example {
+	set, number := l.find(ordinal)
+	e := set.Example(number)
+	e.Ordinal = int(ordinal)
+	return e
+}
+
+// find gives the set of an Ordinal, which is number among all + copy · total, and the number in it.
+func (l *Loader) find(ordinal uint64) (*Set, int) {
 	number := int(ordinal % uint64(l.total))
 	s := len(l.first) - 1
 	for l.first[s] > number {
 		s--
 	}
-	e := l.sources[s].Set.Example(number - l.first[s])
-	e.Ordinal = int(ordinal)
-	return e
+	return l.sources[s].Set, number - l.first[s]
 }
 
 // visits gives the order of an epoch. Two are kept, since the one who trains and the one who reads ahead may be in

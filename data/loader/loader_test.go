@@ -335,3 +335,35 @@ func TestPrefetchEnds(t *testing.T) {
 		t.Errorf("%d goroutines, %d before", now, before)
 	}
 }
+
+// Survey says what packing every step comes to, without packing.
+func TestSurvey(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var sources []Source
+		for s := range rapid.IntRange(1, 3).Draw(rt, "sources") {
+			set := &Set{}
+			for i, n := range rapid.SliceOfN(rapid.IntRange(1, 300), 1, 30).Draw(rt, "lengths") {
+				set.Add(data.Example{Position: data.Position{File: string(rune('a' + s))}, IDs: make([]int32, n), Weights: make([]float32, n), Ordinal: i})
+			}
+			sources = append(sources, Source{Name: "s", Set: set, Weight: rapid.Float64Range(0.1, 2).Draw(rt, "weight"), Repeat: 1})
+		}
+		l, err := NewSources(sources, Options{ExamplesPerStep: rapid.IntRange(1, 9).Draw(rt, "per step"), Epochs: 2.5, Shuffle: true, Seed: 5})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		micro := rapid.IntRange(64, 512).Draw(rt, "micro")
+		want := Survey{Whole: true}
+		for i := range l.Steps() {
+			p := l.Pack(i, PrefetchOptions{MicroTokens: micro})
+			want.Tokens += int64(p.Tokens)
+			for _, b := range p.Batches {
+				want.Longest = max(want.Longest, b.Tokens)
+				want.Padded += int64(b.Tokens)
+				want.Rows++
+			}
+		}
+		if got := l.Survey(micro); got != want {
+			rt.Fatalf("%+v, want %+v", got, want)
+		}
+	})
+}

@@ -91,6 +91,14 @@ func (s *Set) Example(i int) data.Example {
 	return e
 }
 
+// length is the number of ids of example i.
+func (s *Set) length(i int) int {
+	if i+1 < len(s.at) {
+		return s.at[i+1].id - s.at[i].id
+	}
+	return len(s.ids) - s.at[i].id
+}
+
 // digest writes ids, weights and the bounds of the examples; not where they came from.
 func (s *Set) digest(h hash.Hash) {
 	buf := make([]byte, 0, 1<<16)

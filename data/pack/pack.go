@@ -36,6 +36,20 @@ func PackEval(examples []data.Example, microTokens int, o Options) []data.Batch 
 	return fill(examples, microTokens, o, func(float32) float32 { return 1 })
 }
 
+// Rows gives the Tokens of the rows that Pack makes of examples with so many ids.
+func Rows(lengths []int, microTokens int) []int {
+	rows := assign(lengths, microTokens)
+	tokens := make([]int, len(rows))
+	for i, row := range rows {
+		n := 0
+		for _, k := range row {
+			n += lengths[k]
+		}
+		tokens[i] = roundUp(n)
+	}
+	return tokens
+}
+
 // TrainedWeight is the sum of the weights a step learns at: what its loss is divided by.
 func TrainedWeight(step []data.Example) float64 {
 	var sum float64

@@ -153,6 +153,9 @@ func (ck *Checkpoint) Weight(name string) (Weight, error) {
 	return Weight{Name: name, Dtype: d, Shape: t.Shape, Data: ck.set.Data(name)}.Aligned(), nil
 }
 
+// Release lets go of the memory that reading a weight took; its bytes come from the file again where they are needed.
+func (ck *Checkpoint) Release(name string) { ck.set.Release(name) }
+
 // Weights are all the model's tensors, in the order in which its graph uses them.
 func (ck *Checkpoint) Weights() ([]Weight, error) {
 	ts, err := ck.Config.Tensors()

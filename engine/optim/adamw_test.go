@@ -191,7 +191,8 @@ func TestResume(t *testing.T) {
 		first, values := newAdamW(t, b, o)
 		take(b, first, 0, cut)
 		saved := map[string]Tensor{}
-		if err := first.Save(func(x Tensor) error { saved[x.Name] = x; return nil }); err != nil {
+		read := func(o exec.Operand) ([]byte, error) { return exec.Download(b, o) }
+		if err := first.Save(read, func(x Tensor) error { saved[x.Name] = x; return nil }); err != nil {
 			rt.Fatal(err)
 		}
 		for _, x := range first.State() {

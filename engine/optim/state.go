@@ -27,11 +27,12 @@ func (a *AdamW) State() []Tensor {
 	return ts
 }
 
-// Save gives every tensor of the state to put, one after the other; Data is a copy. Steps is saved by the caller.
-func (a *AdamW) Save(put func(Tensor) error) error {
+// Save gives every tensor of the state to put, one after the other, with the bytes that read gives. Steps is saved by
+// the caller.
+func (a *AdamW) Save(read func(exec.Operand) ([]byte, error), put func(Tensor) error) error {
 	for i, p := range a.params {
 		for j, buf := range []exec.Buffer{a.exp, a.expSq} {
-			data, err := exec.Download(a.backend, a.tensor(buf, i))
+			data, err := read(a.tensor(buf, i))
 			if err == nil {
 				err = put(Tensor{Name: p.Name + moments[j], Shape: p.Value.Shape, Data: data})
 			}

@@ -31,7 +31,6 @@ type Options struct {
 	Trained func(name string) bool                  // base weights that are trained; nil = none
 	Layers  int                                     // layers recomputed at least; more where SetLimit asks for it
 	Auto    bool                                    // recompute as little as fits SetLimit, rather than Layers exactly
-	Observe func(step exec.Step, seconds float64)   // told of every kernel; slow
 }
 
 // Session holds weights and programs. It is used by one goroutine at a time.
@@ -126,9 +125,13 @@ func (s *Session) place(p nn.Param) (o exec.Operand, fill func() error, err erro
 	case p.Kind == nn.Adapter:
 		return o, nil, nil
 	case s.o.Device.Bytes != nil:
-		return o, func() error { return w.Convert(o.Dtype, s.o.Device.Bytes(o)) }, nil
+		return o, func() error {
+			defer s.o.Model.Release(p.Name)
+			return w.Convert(o.Dtype, s.o.Device.Bytes(o))
+		}, nil
 	}
 	return o, func() error {
+		defer s.o.Model.Release(p.Name)
 		raw, err := w.As(o.Dtype)
 		if err != nil {
 			return err
@@ -207,32 +210,25 @@ func (s *Session) compile(k key) (*program, error) {
 
 func gradName(param string) string { return param + ".grad" }
 
-// Plan is what training on rows of so many tokens takes, without allocating it.
-func (s *Session) Plan(tokens int) (exec.Plan, error) {
-	p, err := s.compile(key{purpose: training, tokens: tokens})
+// Plan is what training on rows of so many tokens takes, without allocating it. Its arena is large enough for rows of
+// judged tokens that are not trained on, too; 0 = there are none.
+func (s *Session) Plan(trained, judged int) (exec.Plan, error) {
+	p, err := s.compile(key{purpose: training, tokens: trained})
 	if err != nil {
 		return exec.Plan{}, err
 	}
-	return p.Program.Plan(), nil
+	plan := p.Program.Plan()
+	if judged > 0 {
+		if p, err = s.compile(key{purpose: judging, tokens: judged}); err != nil {
+			return exec.Plan{}, err
+		}
+		plan.Arena = max(plan.Arena, p.Program.Plan().Arena)
+	}
+	return plan, nil
 }
 
-// Reserve allocates the arena for rows of up to so many tokens, trained on or only judged, before anything else runs, so
-// that memory cannot run out later.
-func (s *Session) Reserve(tokens int, train bool) error {
-	purposes := []purpose{judging}
-	if train {
-		purposes = append(purposes, training)
-	}
-	size := int64(exec.Align)
-	for _, p := range purposes {
-		c, err := s.compile(key{purpose: p, tokens: tokens})
-		if err != nil {
-			return err
-		}
-		size = max(size, c.Program.Plan().Arena)
-	}
-	return s.reserve(size)
-}
+// Reserve allocates the arena of a plan before anything runs, so that memory cannot run out later.
+func (s *Session) Reserve(p exec.Plan) error { return s.reserve(max(p.Arena, exec.Align)) }
 
 // reserve grows the arena to size bytes.
 func (s *Session) reserve(size int64) error {
@@ -367,14 +363,25 @@ func (s *Session) run(why purpose, b data.Batch) (float64, error) {
 	return float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))), nil
 }
 
-// Trained is a copy of every trained weight, float32, for checkpoints and adapters.
+// Read is the bytes of an operand: the device's memory itself where the host reaches it, valid until something is
+// computed, and a copy elsewhere.
+func (s *Session) Read(o exec.Operand) ([]byte, error) {
+	if s.o.Device.Bytes != nil {
+		if b := s.o.Device.Bytes(o); b != nil {
+			return b, nil
+		}
+	}
+	return exec.Download(s.o.Device, o)
+}
+
+// Trained is every trained weight, float32, for checkpoints and adapters; see Read for how long it is valid.
 func (s *Session) Trained() ([]safetensors.Tensor, error) {
 	var ts []safetensors.Tensor
 	for _, p := range s.params {
 		if !p.Trained {
 			continue
 		}
-		raw, err := exec.Download(s.o.Device, s.values[p.Name])
+		raw, err := s.Read(s.values[p.Name])
 		if err != nil {
 			return nil, fmt.Errorf("download %s: %w", p.Name, err)
 		}

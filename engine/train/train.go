@@ -253,7 +253,7 @@ func (r *Run) save() error {
 		return err
 	}
 	var moments []safetensors.Tensor
-	err = r.Optimizer.Save(func(t optim.Tensor) error {
+	err = r.Optimizer.Save(r.Session.Read, func(t optim.Tensor) error {
 		moments = append(moments, safetensors.Tensor{Name: t.Name, Dtype: "F32", Shape: t.Shape, Data: t.Data})
 		return nil
 	})
@@ -289,9 +289,13 @@ func (r *Run) finish(res *Result) error {
 	return errors.Join(r.Session.LoadTrained(reader(c.Weights)), c.Close())
 }
 
-// reader gives the float32 bytes of a checkpoint's tensors, checked against the shape that is wanted.
+// reader gives the float32 bytes of a checkpoint's tensors, checked against the shape that is wanted. It lets go of the
+// memory of each when the next one is asked for, so that a state is never in memory twice.
 func reader(f *safetensors.File) func(name string, shape []int) ([]byte, error) {
+	var last string
 	return func(name string, shape []int) ([]byte, error) {
+		f.Release(last)
+		last = name
 		t, ok := f.Info(name)
 		if !ok {
 			return nil, fmt.Errorf("%s has no tensor %s", f.Path(), name)

@@ -127,6 +127,13 @@ func (s *Set) Data(name string) []byte {
 	return f.Data(name)
 }
 
+// Release lets go of the memory that reading a tensor took; see File.Release.
+func (s *Set) Release(name string) {
+	if f := s.where[name]; f != nil {
+		f.Release(name)
+	}
+}
+
 // Paths are the files, in order.
 func (s *Set) Paths() []string {
 	var ps []string

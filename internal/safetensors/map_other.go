@@ -15,3 +15,6 @@ func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
 	}
 	return b, func() error { return nil }, nil
 }
+
+// release does nothing: a copy cannot be read again.
+func release([]byte, int64, int64) {}

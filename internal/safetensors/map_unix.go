@@ -16,3 +16,13 @@ func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
 	}
 	return b, func() error { return unix.Munmap(b) }, nil
 }
+
+// release lets the system take back the memory of whole pages within b[from:to]; what is read later comes from the
+// file again. It is advice, whose refusal changes nothing.
+func release(b []byte, from, to int64) {
+	page := int64(os.Getpagesize())
+	from, to = (from+page-1)/page*page, to/page*page
+	if from < to {
+		_ = unix.Madvise(b[from:to], unix.MADV_DONTNEED)
+	}
+}

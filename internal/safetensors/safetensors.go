@@ -137,6 +137,15 @@ func (s *File) Data(name string) []byte {
 	return s.data[t.Offset : t.Offset+t.Bytes : t.Offset+t.Bytes]
 }
 
+// Release lets go of the memory that reading a tensor took. Its bytes stay valid: they come from the file again where
+// they are needed.
+func (s *File) Release(name string) {
+	if i, ok := s.index[name]; ok {
+		t := s.tensors[i]
+		release(s.data, t.Offset, t.Offset+t.Bytes)
+	}
+}
+
 // Metadata is the header's __metadata__, nil if there is none.
 func (s *File) Metadata() map[string]string { return s.metadata }
 

@@ -215,3 +215,29 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// What was let go of is read again from the file, whatever its neighbours are doing.
+func TestRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	var tensors []Tensor
+	for i := range 3 {
+		data := bytes.Repeat([]byte{byte(i + 1), 7}, 20_000) // some pages, none of them whole at both ends
+		tensors = append(tensors, Tensor{Name: string(rune('a' + i)), Dtype: "U8", Shape: []int{len(data)}, Data: data})
+	}
+	if err := Write(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, name := range []string{"b", "a", "c", "no such tensor", "b"} {
+		f.Release(name)
+		for _, x := range tensors {
+			if !bytes.Equal(f.Data(x.Name), x.Data) {
+				t.Errorf("%s is not what it was after %s was released", x.Name, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"runtime"
+	"runtime/debug"
+
+	"attune/engine/nn"
+)
+
+// fixed is the memory that a run takes whatever its rows are, in bytes.
+type fixed struct {
+	Weights   int64 `json:"weights"`
+	Trained   int64 `json:"trained_weights"`
+	Gradients int64 `json:"gradients"`
+	Optimizer int64 `json:"optimizer"`
+	Kernels   int64 `json:"kernels"` // packing buffers of the device
+	Program   int64 `json:"program"` // the process itself: code, rows, tokenizer, garbage
+}
+
+func (f fixed) total() int64 {
+	return f.Weights + f.Trained + f.Gradients + f.Optimizer + f.Kernels + f.Program
+}
+
+// memoryReport is the peak memory of the process, in bytes.
+type memoryReport struct {
+	fixed
+	Activations int64 `json:"activations"`
+	Total       int64 `json:"total"`
+	Free        int64 `json:"free,omitempty"` // 0 = the system does not say
+}
+
+// Of the process itself.
+const (
+	code    = 28 << 20 // pages of the program's file that a run touches
+	garbage = 8 << 20  // at most so much is left lying before it is collected
+)
+
+// settle gives back what reading the rows took for a while, and from here on keeps garbage within bounds: the Go heap then
+// is what it holds now and that much more, however many rows there are.
+func (j *job) settle() {
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	live := int64(m.HeapInuse)
+	debug.SetGCPercent(int(max(1, 100*garbage/live)))
+	j.program = code + int64(m.Sys-m.HeapSys) + live + garbage - j.device.Resident // which lies in the heap and has a line of its own
+}
+
+func (j *job) fixedBytes() fixed {
+	f := fixed{Kernels: j.device.Resident, Program: j.program}
+	for _, p := range j.session.Params() {
+		n := elements(p)
+		if p.Trained || p.Kind == nn.Adapter {
+			f.Trained += 4 * n
+		} else {
+			f.Weights += n * j.dtype.Size()
+		}
+	}
+	f.Gradients, f.Optimizer = f.Trained, 2*f.Trained
+	return f
+}
+
+// trainable counts the parameters that are trained, and all.
+func (j *job) trainable() (trained, all int64) {
+	for _, p := range j.session.Params() {
+		n := elements(p)
+		all += n
+		if p.Trained || p.Kind == nn.Adapter {
+			trained += n
+		}
+	}
+	return trained, all
+}
+
+func elements(p nn.Param) int64 {
+	n := int64(1)
+	for _, d := range p.Shape {
+		n *= int64(d)
+	}
+	return n
+}
+
+// unlimited stands for the free memory of a system that does not say what it has.
+const unlimited = math.MaxInt64
+
+func (j *job) memoryFree() (int64, error) {
+	free, err := j.device.MemoryFree()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return unlimited, nil
+	}
+	return free, err
+}

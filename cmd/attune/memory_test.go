@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"attune/engine/model"
+)
+
+// planned is the peak memory that plan expects, in bytes, with what it is made of. The process itself is a part of it,
+// so it is one of its own.
+func planned(t *testing.T, l lesson) memoryReport {
+	t.Helper()
+	var p planReport
+	out, err := program(t.Context(), l.args("plan", "--json", "--time=false")...).Output()
+	if err == nil {
+		err = json.Unmarshal(out, &p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Memory
+}
+
+var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// measured is the peak memory of a training process, in bytes.
+func measured(t *testing.T, l lesson, flags ...string) int64 {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "status")
+	cmd := program(t.Context(), l.args("train", flags...)...)
+	cmd.Env = append(cmd.Env, peakFile+"="+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	status, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := highWater.FindSubmatch(status)
+	if m == nil {
+		t.Skip("this system does not count a process's peak memory")
+	}
+	kib, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// long are rows of some hundred tokens, of which several fill a packed row.
+func long(n int) []string {
+	var rows []string
+	for i := range n {
+		rows = append(rows, fmt.Sprintf(`{"instruction": "Count %d.", "output": "%s"}`, i, strings.Repeat("one and two ", 12+i%9)))
+	}
+	return rows
+}
+
+// What plan says a run takes is what it takes, within a tenth, whatever is trained and in which precision: from weights
+// that are mapped and weights that are converted, with checkpoints and evaluations on the way.
+func TestPlanIsThePeak(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs Linux's count of a process's peak memory")
+	}
+	base := lesson{
+		"model":      smallModel(t, model.NewOptions{HiddenSize: 256, NumHiddenLayers: 12}),
+		"data.train": writeFile(t, "train.jsonl", long(8)...), "data.eval": writeFile(t, "eval.jsonl", long(2)...),
+		"train.steps": 1, "train.examples_per_step": 4, "lora.r": 16,
+	}
+	for _, c := range []struct {
+		method, dtype string
+		micro         int
+	}{{"lora", "float32", 512}, {"lora", "float32", 1024}, {"lora", "bfloat16", 1024}, {"full", "float32", 512}, {"full", "bfloat16", 1024}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			l := base.with(lesson{"method": c.method, "compute.dtype": c.dtype, "compute.micro_batch_tokens": c.micro, "run_dir": filepath.Join(t.TempDir(), "run")})
+			want, got := planned(t, l), measured(t, l)
+			off := float64(want.Total-got) / float64(got)
+			t.Logf("planned %s, measured %s: %+.1f %%", mib(want.Total), mib(got), 100*off)
+			if math.Abs(off) > 0.1 {
+				t.Errorf("planned %s, measured %s: %+v", mib(want.Total), mib(got), want)
+			}
+		})
+	}
+}

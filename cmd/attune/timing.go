@@ -1,0 +1,78 @@
+package main
+
+import (
+	"time"
+
+	"attune/data/loader"
+)
+
+// timeReport is how long a run will take by what a short piece of its first step took.
+type timeReport struct {
+	Seconds         float64 `json:"seconds"` // training and evaluations
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	MeasuredTokens  int     `json:"measured_tokens"`
+}
+
+// probeTokens is how many tokens are timed, unless one example is longer.
+const probeTokens = 256
+
+// estimate loads the weights and times one packed row of the first step: forward and backward, the optimizer's update, and
+// forward alone where there are held-out rows. Nothing of it is kept.
+func (j *job) estimate() (*timeReport, error) {
+	if err := j.session.Place(); err != nil {
+		return nil, err
+	}
+	if err := j.startAdapter(); err != nil {
+		return nil, err
+	}
+	opt, err := j.optimizer()
+	if err != nil {
+		return nil, err
+	}
+	defer opt.Close()
+	row := j.data.Pack(0, loader.PrefetchOptions{MicroTokens: probeTokens, PadID: j.text.pad}).Batches[0]
+	train, err := timed(func() error { _, err := j.session.Accumulate(row); return err })
+	if err != nil {
+		return nil, err
+	}
+	update, err := timed(func() error { _, err := opt.Step(0); return err })
+	if err != nil {
+		return nil, err
+	}
+	a := j.survey
+	perToken := 1 / float64(row.Tokens)
+	seconds := train*perToken*float64(a.Padded) + update*float64(j.data.Steps())
+	r := &timeReport{TokensPerSecond: float64(a.Tokens) / seconds, MeasuredTokens: row.Tokens}
+	if len(j.eval) > 0 {
+		judge, err := timed(func() error { _, err := j.session.Loss(row); return err })
+		if err != nil {
+			return nil, err
+		}
+		var held float64
+		for _, b := range j.eval {
+			held += float64(b.Tokens)
+		}
+		seconds += judge * perToken * held * float64(j.evaluations())
+	}
+	r.Seconds = seconds
+	return r, nil
+}
+
+// timed is the seconds that the second call of f takes: the first one compiles and touches memory.
+func timed(f func() error) (float64, error) {
+	if err := f(); err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	err := f()
+	return time.Since(begin).Seconds(), err
+}
+
+// evaluations is how often held-out rows are judged: before the first step, every so many, and after the last.
+func (j *job) evaluations() int {
+	steps, every := j.data.Steps(), j.cfg.Eval.Every
+	if every == 0 {
+		return 2
+	}
+	return 1 + (steps+every-1)/every
+}
