@@ -177,29 +177,26 @@ func number(x float64) string {
 	return s
 }
 
-// quote leaves plain words alone and writes everything else as JSON, which YAML reads.
+// quote leaves plain words alone and writes everything else in double quotes; Go's escapes are YAML's. A word is plain if
+// this YAML reads the very text (0x10 is a number, 2024-11-21 a date) and no other version takes it for something else.
 func quote(s string) string {
-	plain := s != ""
+	plain := s != "" && !strings.HasPrefix(s, "-") && yamlValue(s) == any(s)
 	for _, r := range s {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("/._-", r) || r >= '0' && r <= '9') {
 			plain = false
 		}
 	}
 	switch strings.ToLower(s) {
-	case "true", "false", "yes", "no", "on", "off", "null", "y", "n", "-", ".":
+	case "true", "false", "yes", "no", "on", "off", "null", "y", "n", ".":
 		plain = false
 	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil || strings.HasPrefix(s, "-") {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
 		plain = false
 	}
 	if plain {
 		return s
 	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("config: quote: %v", err)) // a string always marshals
-	}
-	return string(b)
+	return strconv.Quote(s)
 }
 
 func flowSources(list []Source) string {
