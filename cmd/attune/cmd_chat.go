@@ -44,7 +44,7 @@ func newChat(s streams) *cobra.Command {
 }
 
 func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
-	l, err := o.load(true)
+	l, err := o.load(s.err, true)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func runEval(ctx context.Context, s streams, o evalOptions) error {
 
 // judge measures the base or the adapted model.
 func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v verdict, err error) {
-	l, err := o.load(adapted)
+	l, err := o.load(s.err, adapted)
 	if err != nil {
 		return v, err
 	}
@@ -98,7 +98,7 @@ func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v ver
 	}
 	co, done := counting(s.err, corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
 		MaxLength: o.maxLength, Overlength: chat.Policy(o.overlength)})
-	sets, _, err := corpus.ReadAll([]corpus.File{{Path: o.rows, Format: o.format}}, co)
+	sets, _, err := corpus.ReadAll(ctx, []corpus.File{{Path: o.rows, Format: o.format}}, co)
 	done()
 	if err != nil {
 		return v, err

@@ -82,7 +82,7 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, prompted boo
 	if err := o.check(prompted); err != nil {
 		return err
 	}
-	l, err := o.load(true)
+	l, err := o.load(s.err, true)
 	if err != nil {
 		return err
 	}

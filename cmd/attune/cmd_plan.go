@@ -21,18 +21,18 @@ func newPlan(s streams) *cobra.Command {
 peak memory by the static plan and the expected time, by timing a short row of the first step. It exits with 4 if the run
 does not fit the memory that is free.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := flags.load()
 			if err != nil {
 				return err
 			}
-			j, err := newJob(s, cfg)
+			j, err := newJob(cmd.Context(), s, cfg)
 			if err != nil {
 				return err
 			}
 			p, err := j.describe()
 			if err == nil && timing {
-				p.Time, err = j.estimate()
+				p.Time, err = j.estimate(cmd.Context())
 			}
 			if err == nil {
 				if asJSON {

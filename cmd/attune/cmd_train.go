@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"attune/engine/checkpoint"
@@ -65,7 +62,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
 
-	j, err := newJob(s, cfg)
+	j, err := newJob(ctx, s, cfg)
 	if err != nil {
 		return err
 	}
@@ -126,7 +123,6 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	log.Info("training", zap.Int("from_step", run.Done()+1), zap.Duration("after", time.Since(begin).Round(time.Millisecond)))
 	bar := obs.NewProgress(s.err, "step", run.Done(), plan.Steps)
 	run.Events = events(bar, metrics, log)
-	stopAtSecondSignal(ctx)
 	res, err := run.Train(ctx)
 	bar.Done()
 	if err != nil {
@@ -163,11 +159,7 @@ func (j *job) startAdapter() error {
 	if err != nil {
 		return err
 	}
-	err = a.Check(j.lora, j.session.Params())
-	if err == nil {
-		err = loadAdapter(j.session, a)
-	}
-	return errors.Join(err, a.Close())
+	return errors.Join(loadAdapter(j.session, a), a.Close())
 }
 
 func (j *job) optimizer() (*optim.AdamW, error) {
@@ -224,9 +216,4 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 		},
 		BeforeSave: metrics.Sync,
 	}
-}
-
-// stopAtSecondSignal lets the next signal end the process at once: the first one only asks for it.
-func stopAtSecondSignal(ctx context.Context) {
-	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"attune/engine/model"
 	"attune/engine/peft"
@@ -15,6 +16,7 @@ import (
 type modelFlags struct {
 	model, adapter, template, device, dtype string
 	threads                                 int
+	allowTemplateChange                     bool
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
@@ -22,6 +24,7 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.model, "model", "", "Hugging Face model directory")
 	fs.StringVar(&f.adapter, "adapter", "", "PEFT adapter directory")
 	fs.StringVar(&f.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
+	fs.BoolVar(&f.allowTemplateChange, "allow-template-change", false, "use an adapter that was trained with another chat template or tokenizer")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
 	fs.StringVar(&f.dtype, "dtype", "auto", "auto, float32 or bfloat16")
 	fs.IntVar(&f.threads, "threads", 0, "0 = all cores")
@@ -35,8 +38,9 @@ type loaded struct {
 	session *session.Session
 }
 
-// load opens device, text and model, puts the weights on the device and, with useAdapter, the adapter on them.
-func (f *modelFlags) load(useAdapter bool) (l *loaded, err error) {
+// load opens device, text and model, puts the weights on the device and, with useAdapter, the adapter on them. What is
+// allowed and doubtful is said on w.
+func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 	if f.model == "" {
 		return nil, usagef("no model; give one with --model DIR")
 	}
@@ -69,17 +73,31 @@ func (f *modelFlags) load(useAdapter bool) (l *loaded, err error) {
 	if err != nil {
 		return l, err
 	}
-	err = l.withAdapter(o, a)
+	err = l.text.fits(a)
+	if err != nil && f.allowTemplateChange {
+		fmt.Fprintln(w, "warning:", err)
+		err = nil
+	}
+	if err != nil {
+		err = usagef("%w; give the --template or --model it was trained with, or --allow-template-change", err)
+	} else {
+		err = l.withAdapter(o, a)
+	}
 	return l, errors.Join(err, a.Close())
 }
 
-func (l *loaded) withAdapter(o session.Options, a *peft.Adapter) error {
-	for name, hash := range map[string]string{"template_sha256": l.text.hash(), "tokenizer_sha256": l.text.tok.SHA256()} {
-		if trained := a.Metadata[name]; trained != "" && trained != hash {
-			return fmt.Errorf("adapter %s was trained with another %s (SHA-256 %.12s..., here %.12s...); name the one it was trained with", a.Dir,
-				map[string]string{"template_sha256": "chat template: --template", "tokenizer_sha256": "tokenizer: --model"}[name], trained, hash)
+// fits says which of chat template and tokenizer an adapter was trained with another of: it would be spoken to in a
+// language that it has not learned. An adapter that does not say fits.
+func (t *text) fits(a *peft.Adapter) error {
+	for _, x := range []struct{ what, key, here string }{{"chat template", "template_sha256", t.hash()}, {"tokenizer", "tokenizer_sha256", t.tok.SHA256()}} {
+		if there := a.Metadata[x.key]; there != "" && there != x.here {
+			return fmt.Errorf("adapter %s was trained with another %s (SHA-256 %.12s..., here %.12s...)", a.Dir, x.what, there, x.here)
 		}
 	}
+	return nil
+}
+
+func (l *loaded) withAdapter(o session.Options, a *peft.Adapter) error {
 	linears, err := l.model.Config.Linears()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -41,7 +42,7 @@ type job struct {
 
 // newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,
 // template, rows, then the model's header.
-func newJob(s streams, cfg config.Config) (j *job, err error) {
+func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err error) {
 	j = &job{cfg: cfg}
 	defer func() {
 		if err != nil {
@@ -57,22 +58,22 @@ func newJob(s streams, cfg config.Config) (j *job, err error) {
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
 		return j, err
 	}
-	if err = j.readRows(s); err != nil {
+	if err = j.readRows(ctx, s); err != nil {
 		return j, err
 	}
 	if j.model, err = model.Open(cfg.Model); err != nil {
 		return j, err
 	}
 	j.settle()
-	return j, j.plan()
+	return j, j.plan(s)
 }
 
 // readRows reads training and held-out rows, so that the complaints about all files come together.
-func (j *job) readRows(s streams) error {
+func (j *job) readRows(ctx context.Context, s streams) error {
 	c := j.cfg
 	o, done := counting(s.err, j.text.corpusOptions(c))
 	defer done()
-	sets, reports, err := corpus.ReadAll(append(files(c.Data.Train), files(c.Data.Eval)...), o)
+	sets, reports, err := corpus.ReadAll(ctx, append(files(c.Data.Train), files(c.Data.Eval)...), o)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (j *job) heldTokens() int {
 }
 
 // plan builds the graph and the schedule.
-func (j *job) plan() error {
+func (j *job) plan(s streams) error {
 	c := j.cfg
 	o := session.Options{Device: j.device, Model: j.model, Dtype: j.dtype}
 	switch c.Method {
@@ -148,17 +149,21 @@ func (j *job) plan() error {
 			return err
 		}
 	}
-	free, err := j.memoryFree()
-	if err != nil {
-		return err
-	}
 	switch c.Compute.Recompute {
 	case "auto":
 		o.Auto = true
 	case "full":
 		o.Layers = math.MaxInt
 	}
+	var err error
 	if j.session, err = session.New(o); err != nil {
+		return err
+	}
+	if err := j.checkInitFrom(s); err != nil {
+		return err
+	}
+	free, err := j.memoryFree()
+	if err != nil {
 		return err
 	}
 	fixed := j.fixedBytes()
@@ -174,6 +179,28 @@ func (j *job) plan() error {
 	}
 	j.schedule = optim.Schedule{Name: c.Train.LRScheduler, LearningRate: c.Train.LearningRate, Warmup: warmup, Steps: steps}
 	return j.schedule.Validate()
+}
+
+// checkInitFrom holds the adapter that training starts from to this run, before any weights are loaded.
+func (j *job) checkInitFrom(s streams) error {
+	l := j.cfg.LoRA
+	if j.cfg.Method != "lora" || l.InitFrom == "" {
+		return nil
+	}
+	a, err := peft.Load(l.InitFrom)
+	if err != nil {
+		return err
+	}
+	if err = j.text.fits(a); err != nil && l.AllowTemplateChange {
+		fmt.Fprintln(s.err, "warning:", err)
+		err = nil
+	}
+	if err != nil {
+		err = usagef("lora.init_from: %w; set template or model to what it was trained with, or lora.allow_template_change: true", err)
+	} else {
+		err = a.Check(j.lora, j.session.Params())
+	}
+	return errors.Join(err, a.Close())
 }
 
 func (j *job) close() error {

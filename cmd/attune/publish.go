@@ -38,6 +38,7 @@ func (j *job) identity() (map[string]string, error) {
 // or how often something is saved depends on. What the files hold is hashed by itself.
 func recipeOf(c config.Config) config.Config {
 	c.Model, c.RunDir, c.Template, c.LoRA.InitFrom = "", "", "", ""
+	c.LoRA.AllowTemplateChange = false
 	c.Data.Train, c.Data.Eval = nil, nil
 	c.Compute = config.Compute{Dtype: c.Compute.Dtype}
 	c.Checkpoint = config.Checkpoint{}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func referenceDir(t *testing.T, model string) string {
 func openFloat32(t *testing.T, dir, adapter string) *loaded {
 	t.Helper()
 	f := modelFlags{model: dir, adapter: adapter, template: "auto", device: "cpu", dtype: "float32"}
-	l, err := f.load(adapter != "")
+	l, err := f.load(io.Discard, adapter != "")
 	if err != nil {
 		t.Fatal(err)
 	}

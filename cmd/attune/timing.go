@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"attune/data/loader"
@@ -18,7 +20,7 @@ const probeTokens = 256
 
 // estimate loads the weights and times one packed row of the first step: forward and backward, the optimizer's update, and
 // forward alone where there are held-out rows. Nothing of it is kept.
-func (j *job) estimate() (*timeReport, error) {
+func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 	if err := j.session.Place(); err != nil {
 		return nil, err
 	}
@@ -31,11 +33,11 @@ func (j *job) estimate() (*timeReport, error) {
 	}
 	defer opt.Close()
 	row := j.data.Pack(0, loader.PrefetchOptions{MicroTokens: probeTokens, PadID: j.text.pad}).Batches[0]
-	train, err := timed(func() error { _, err := j.session.Accumulate(row); return err })
+	train, err := timed(ctx, func() error { _, err := j.session.Accumulate(row); return err })
 	if err != nil {
 		return nil, err
 	}
-	update, err := timed(func() error { _, err := opt.Step(0); return err })
+	update, err := timed(ctx, func() error { _, err := opt.Step(0); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +46,7 @@ func (j *job) estimate() (*timeReport, error) {
 	seconds := train*perToken*float64(a.Padded) + update*float64(j.data.Steps())
 	r := &timeReport{TokensPerSecond: float64(a.Tokens) / seconds, MeasuredTokens: row.Tokens}
 	if len(j.eval) > 0 {
-		judge, err := timed(func() error { _, err := j.session.Loss(row); return err })
+		judge, err := timed(ctx, func() error { _, err := j.session.Loss(row); return err })
 		if err != nil {
 			return nil, err
 		}
@@ -59,8 +61,8 @@ func (j *job) estimate() (*timeReport, error) {
 }
 
 // timed is the seconds that the second call of f takes: the first one compiles and touches memory.
-func timed(f func() error) (float64, error) {
-	if err := f(); err != nil {
+func timed(ctx context.Context, f func() error) (float64, error) {
+	if err := errors.Join(f(), ctx.Err()); err != nil {
 		return 0, err
 	}
 	begin := time.Now()

@@ -4,6 +4,7 @@
 package corpus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,13 +69,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() []error { return e.Files }
 
-// ReadAll reads every file, one Set and one Report each. Its error is an *Error with the complaints of all files.
-func ReadAll(files []File, o Options) ([]*loader.Set, []Report, error) {
+// ReadAll reads every file, one Set and one Report each. Its error is an *Error with the complaints of all files, or that
+// of ctx.
+func ReadAll(ctx context.Context, files []File, o Options) ([]*loader.Set, []Report, error) {
 	var sets []*loader.Set
 	var reports []Report
 	bad := &Error{}
 	for _, f := range files {
-		set, report, err := read(f, o)
+		set, report, err := read(ctx, f, o)
+		if ctx.Err() != nil {
+			return nil, nil, fmt.Errorf("read %s: %w", f.Path, ctx.Err())
+		}
 		if err != nil {
 			bad.Files = append(bad.Files, err)
 		}
@@ -87,14 +92,20 @@ func ReadAll(files []File, o Options) ([]*loader.Set, []Report, error) {
 }
 
 // read reads one file.
-func read(f File, o Options) (*loader.Set, Report, error) {
+func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
 	b := &builder{o: o, set: &loader.Set{}, report: Report{Path: f.Path}}
 	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: func(source.Warning) { b.report.Warnings++ }})
 	if err != nil {
 		return nil, b.report, err
 	}
 	defer r.Close()
-	if err := r.Each(b.row); err != nil {
+	row := func(c data.Conversation) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return b.row(c)
+	}
+	if err := r.Each(row); err != nil {
 		return nil, b.report, err
 	}
 	b.report.Schema = r.Schema()

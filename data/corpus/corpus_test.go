@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -56,7 +57,7 @@ func pair(question, answer string) string {
 
 func readOne(t *testing.T, f File, o Options) (*loader.Set, Report) {
 	t.Helper()
-	sets, reports, err := ReadAll([]File{f}, o)
+	sets, reports, err := ReadAll(t.Context(), []File{f}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestPlainText(t *testing.T) {
 func TestWithoutATemplateOneComplaintIsEnough(t *testing.T) {
 	o := options(t)
 	o.Template, o.NoTemplate = nil, errors.New("the model has no chat template")
-	_, _, err := ReadAll([]File{rows(t, pair("a", "b"), pair("c", "d"), pair("e", "f"))}, o)
+	_, _, err := ReadAll(t.Context(), []File{rows(t, pair("a", "b"), pair("c", "d"), pair("e", "f"))}, o)
 	if n := strings.Count(fmt.Sprint(err), "no chat template"); n != 1 {
 		t.Errorf("said %d times:\n%v", n, err)
 	}
@@ -145,7 +146,7 @@ func TestOverlength(t *testing.T) {
 	}
 	o := options(t)
 	o.MaxLength = limit
-	_, _, err := ReadAll([]File{f}, o)
+	_, _, err := ReadAll(t.Context(), []File{f}, o)
 	if want := fmt.Sprintf("%s:2: the row has %d tokens, data.max_length is %d", f.Path, head+42, limit); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -156,7 +157,7 @@ func TestComplaintsOfAllFilesComeTogether(t *testing.T) {
 	a := rows(t, pair("q", "a"), `{"messages":[{"role":"user","content":"no answer"}]}`, `{broken`)
 	b := rows(t, pair("q", "a"))
 	c := File{Path: filepath.Join(t.TempDir(), "absent.jsonl")}
-	sets, reports, err := ReadAll([]File{a, b, c}, options(t))
+	sets, reports, err := ReadAll(t.Context(), []File{a, b, c}, options(t))
 	var bad *Error
 	if !errors.As(err, &bad) || sets != nil || reports != nil {
 		t.Fatalf("sets %v, reports %v, error %v", sets, reports, err)
@@ -184,12 +185,12 @@ func TestComplaintsOfAllFilesComeTogether(t *testing.T) {
 func TestAFileThatTeachesNothingIsRefused(t *testing.T) {
 	o := options(t)
 	o.MaxLength, o.Overlength = 5, chat.Drop
-	if _, _, err := ReadAll([]File{rows(t, pair("question", "answer"))}, o); err == nil || !strings.Contains(err.Error(), "1 dropped") {
+	if _, _, err := ReadAll(t.Context(), []File{rows(t, pair("question", "answer"))}, o); err == nil || !strings.Contains(err.Error(), "1 dropped") {
 		t.Errorf("all rows dropped: %v", err)
 	}
 	o = options(t)
 	o.Stops = []int32{0} // the tokenizer's end token, which ChatML never writes
-	if _, _, err := ReadAll([]File{rows(t, pair("question", "answer"))}, o); err == nil || !strings.Contains(err.Error(), "would not learn to stop") {
+	if _, _, err := ReadAll(t.Context(), []File{rows(t, pair("question", "answer"))}, o); err == nil || !strings.Contains(err.Error(), "would not learn to stop") {
 		t.Errorf("no stop is trained: %v", err)
 	}
 }
@@ -247,5 +248,21 @@ func TestProgress(t *testing.T) {
 	readOne(t, rows(t, lines...), o)
 	if fmt.Sprint(seen) != "[512 1024]" {
 		t.Errorf("told at rows %v", seen)
+	}
+}
+
+// Whoever gives up while rows are read is told so, and not that rows are bad.
+func TestReadingEndsWithItsContext(t *testing.T) {
+	o := options(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Progress = func(int) { cancel() }
+	var lines []string
+	for range 2000 {
+		lines = append(lines, pair("a", "b"))
+	}
+	sets, _, err := ReadAll(ctx, []File{rows(t, lines...)}, o)
+	var bad *Error
+	if !errors.Is(err, context.Canceled) || errors.As(err, &bad) || sets != nil {
+		t.Errorf("%v, %v", sets, err)
 	}
 }

@@ -39,12 +39,13 @@ type Source struct {
 
 // LoRA is the adapter (Hu et al. 2021), in PEFT's words.
 type LoRA struct {
-	R             int      `key:"r" doc:"rank"`
-	Alpha         float64  `key:"alpha" doc:"scale is alpha/r (alpha/sqrt(r) with use_rslora)"`
-	Dropout       float64  `key:"dropout" doc:"dropout on the adapter's input"`
-	TargetModules []string `key:"target_modules" doc:"all-linear, or names of linear layers, or one regular expression"`
-	UseRSLoRA     bool     `key:"use_rslora" doc:"rank-stabilised scale (Kalajdzievski 2023)"`
-	InitFrom      string   `key:"init_from" doc:"PEFT adapter directory to start from"`
+	R                   int      `key:"r" doc:"rank"`
+	Alpha               float64  `key:"alpha" doc:"scale is alpha/r (alpha/sqrt(r) with use_rslora)"`
+	Dropout             float64  `key:"dropout" doc:"dropout on the adapter's input"`
+	TargetModules       []string `key:"target_modules" doc:"all-linear, or names of linear layers, or one regular expression"`
+	UseRSLoRA           bool     `key:"use_rslora" doc:"rank-stabilised scale (Kalajdzievski 2023)"`
+	InitFrom            string   `key:"init_from" doc:"PEFT adapter directory to start from"`
+	AllowTemplateChange bool     `key:"allow_template_change" doc:"let init_from be an adapter that was trained with another chat template or tokenizer"`
 }
 
 // Train is the optimization.
