@@ -212,9 +212,6 @@ type Count struct {
 	Adapter int64 // what the adapter adds
 }
 
-// Bytes is what so many parameters take in dtype d.
-func Bytes(parameters int64, d kernels.Dtype) int64 { return parameters * d.Size() }
-
 // Parameters counts the model's parameters and those an adapter adds; adapter nil = none.
 func (c *Config) Parameters(adapter func(path string, in, out int) *nn.LoRA) (Count, error) {
 	b, err := c.skeleton(adapter)
