@@ -27,6 +27,7 @@ var rules = []rule{
 	{from: `^attune/engine/(nn|model|peft)`, to: `^attune/engine/exec`, deep: true, why: "models and executor meet at the graph only"},
 	{from: `^attune/engine/exec`, to: `^attune/engine/(nn|model|peft)`, deep: true, why: "models and executor meet at the graph only"},
 	{from: `^attune/engine/op$`, to: `^attune/engine/(nn|model|peft|exec|optim|session|train|eval|generate|checkpoint)`, deep: true, why: "operations are below everything that uses them"},
+	{from: `^attune/engine/(nn|model|peft|exec)`, to: `^attune/engine/(optim|checkpoint|session|train|eval|generate)`, deep: true, why: "imports run one way"},
 	{from: `^attune/engine/(optim|checkpoint)`, to: `^attune/engine/(train|eval|generate|session)`, deep: true, why: "imports run one way"},
 	{from: `^attune/engine/(session|eval|generate)`, to: `^attune/engine/train`, deep: true, why: "judging and generating work without training"},
 	{from: `^attune/internal/`, to: `^attune/(data|engine)`, deep: true, except: `^attune/internal/(archtest|laws)`, why: "internal packages are codecs and tools at the bottom"},
