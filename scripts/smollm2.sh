@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 length=512
 export HF_HUB_OFFLINE=1
 mkdir -p "$out"
+trap 'tail -n 20 "$out"/*.err >&2' ERR
 settings="$steps steps of $examples rows, $held held"
 [ "$(cat "$out/settings" 2>/dev/null || echo "$settings")" = "$settings" ] || { echo "$out holds a run of $(cat "$out/settings"); give another OUT" >&2; exit 2; }
 echo "$settings" >"$out/settings"
