@@ -44,6 +44,9 @@ func newChat(s streams) *cobra.Command {
 }
 
 func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
+	if err := checkSampling(o.maxNew, o.temperature, o.topP); err != nil {
+		return err
+	}
 	l, err := o.load(s.err, true)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func (f *runFileFlags) load() (config.Config, error) {
 }
 
 func newConfig(s streams) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show the run file as it is understood, or its schema"}
+	cmd := &cobra.Command{Use: "config", Short: "Show the run file as it is understood, or its schema", Args: knownCommand, RunE: showHelp}
 
 	var flags runFileFlags
 	var asJSON bool

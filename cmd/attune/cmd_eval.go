@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"attune/data"
@@ -64,8 +66,8 @@ type verdict struct {
 }
 
 func runEval(ctx context.Context, s streams, o evalOptions) error {
-	if o.rows == "" {
-		return usagef("no rows; give a file with --data")
+	if err := o.check(); err != nil {
+		return err
 	}
 	var verdicts []verdict
 	for _, adapted := range []bool{false, true} {
@@ -82,6 +84,26 @@ func runEval(ctx context.Context, s streams, o evalOptions) error {
 		return writeJSON(s.out, verdicts)
 	}
 	printVerdicts(s, verdicts, o.samples)
+	return nil
+}
+
+func (o *evalOptions) check() error {
+	if o.rows == "" {
+		return usagef("no rows; give a file with --data")
+	}
+	policies := []chat.Policy{chat.Refuse, chat.Truncate, chat.Split, chat.Drop}
+	switch _, err := os.Stat(o.rows); {
+	case err != nil:
+		return usagef("--data: %w", err)
+	case !slices.Contains(policies, chat.Policy(o.overlength)):
+		return usagef("--overlength %q; there are %v", o.overlength, policies)
+	case o.maxLength < 8:
+		return usagef("--max-length %d; it must be at least 8", o.maxLength)
+	case o.answers && o.maxNew < 1:
+		return usagef("--max-new-tokens %d; it must be at least 1", o.maxNew)
+	case o.limit < 0 || o.samples < 0:
+		return usagef("--limit and --samples must not be negative")
+	}
 	return nil
 }
 

@@ -65,15 +65,23 @@ func (o *generateOptions) check(prompted bool) error {
 	switch {
 	case prompted == (o.prompts != ""):
 		return usagef("give either --prompt or --prompts")
-	case o.maxNew < 1:
-		return usagef("--max-new-tokens %d; it must be at least 1", o.maxNew)
-	case o.temperature < 0:
-		return usagef("--temperature %g; it must not be negative", o.temperature)
-	case o.topP <= 0 || o.topP > 1:
-		return usagef("--top-p %g; it must be over 0 and at most 1", o.topP)
+	case o.raw && o.system != "":
+		return usagef("--system goes through the chat template, which --raw leaves out; put the text into the prompt")
 	}
 	if o.greedy {
 		o.temperature = 0
+	}
+	return checkSampling(o.maxNew, o.temperature, o.topP)
+}
+
+func checkSampling(maxNew int, temperature, topP float64) error {
+	switch {
+	case maxNew < 1:
+		return usagef("--max-new-tokens %d; it must be at least 1", maxNew)
+	case !(temperature >= 0):
+		return usagef("--temperature %g; it must not be negative", temperature)
+	case !(topP > 0 && topP <= 1):
+		return usagef("--top-p %g; it must be over 0 and at most 1", topP)
 	}
 	return nil
 }

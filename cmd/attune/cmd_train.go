@@ -155,7 +155,7 @@ func (j *job) startAdapter() error {
 			return session.Float32Bytes(v), nil
 		})
 	}
-	a, err := peft.Load(j.cfg.LoRA.InitFrom)
+	a, err := openAdapter(j.cfg.LoRA.InitFrom)
 	if err != nil {
 		return err
 	}

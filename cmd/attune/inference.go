@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"attune/engine/model"
 	"attune/engine/peft"
@@ -41,8 +42,13 @@ type loaded struct {
 // load opens device, text and model, puts the weights on the device and, with useAdapter, the adapter on them. What is
 // allowed and doubtful is said on w.
 func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
-	if f.model == "" {
+	switch st, err := os.Stat(f.model); {
+	case f.model == "":
 		return nil, usagef("no model; give one with --model DIR")
+	case err != nil || !st.IsDir():
+		return nil, usagef("--model %s is not a directory", f.model)
+	case f.threads < 0:
+		return nil, usagef("--threads %d; it must not be negative (0 = all cores)", f.threads)
 	}
 	l = &loaded{}
 	defer func() {
@@ -61,7 +67,7 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 	}
 	o := session.Options{Device: l.device, Model: l.model}
 	if o.Dtype, err = l.device.Dtype(f.dtype); err != nil {
-		return l, err
+		return l, asUsage(err)
 	}
 	if !useAdapter || f.adapter == "" {
 		if l.session, err = session.New(o); err != nil {
@@ -69,7 +75,7 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 		}
 		return l, l.session.Place()
 	}
-	a, err := peft.Load(f.adapter)
+	a, err := openAdapter(f.adapter)
 	if err != nil {
 		return l, err
 	}

@@ -53,7 +53,7 @@ func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err erro
 		return j, err
 	}
 	if j.dtype, err = j.device.Dtype(cfg.Compute.Dtype); err != nil {
-		return j, err
+		return j, asUsage(err)
 	}
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
 		return j, err
@@ -138,7 +138,7 @@ func (j *job) plan(s streams) error {
 	default:
 		targets, err := peft.ParseTargets(c.LoRA.TargetModules)
 		if err != nil {
-			return err
+			return asUsage(err)
 		}
 		j.lora = peft.Config{R: c.LoRA.R, Alpha: c.LoRA.Alpha, Dropout: c.LoRA.Dropout, UseRSLoRA: c.LoRA.UseRSLoRA, Targets: targets, BaseModel: c.Model}
 		linears, err := j.model.Config.Linears()
@@ -146,7 +146,7 @@ func (j *job) plan(s streams) error {
 			return err
 		}
 		if o.Adapter, err = j.lora.Adapter(linears); err != nil {
-			return err
+			return asUsage(err)
 		}
 	}
 	switch c.Compute.Recompute {
@@ -178,7 +178,7 @@ func (j *job) plan(s streams) error {
 		warmup = optim.WarmupSteps(c.Train.WarmupRatio, steps)
 	}
 	j.schedule = optim.Schedule{Name: c.Train.LRScheduler, LearningRate: c.Train.LearningRate, Warmup: warmup, Steps: steps}
-	return j.schedule.Validate()
+	return asUsage(j.schedule.Validate())
 }
 
 // checkInitFrom holds the adapter that training starts from to this run, before any weights are loaded.
@@ -187,7 +187,7 @@ func (j *job) checkInitFrom(s streams) error {
 	if j.cfg.Method != "lora" || l.InitFrom == "" {
 		return nil
 	}
-	a, err := peft.Load(l.InitFrom)
+	a, err := openAdapter(l.InitFrom)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (j *job) checkInitFrom(s streams) error {
 	if err != nil {
 		err = usagef("lora.init_from: %w; set template or model to what it was trained with, or lora.allow_template_change: true", err)
 	} else {
-		err = a.Check(j.lora, j.session.Params())
+		err = asUsage(a.Check(j.lora, j.session.Params()))
 	}
 	return errors.Join(err, a.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -65,6 +66,8 @@ Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such dev
 130 interrupted, state saved.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          knownCommand,
+		RunE:          showHelp,
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
@@ -84,12 +87,36 @@ Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such dev
 	return root
 }
 
-// usageError marks a command line that cannot be run.
+// usageError marks a command line or run file that cannot be run.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
 
 func usagef(format string, a ...any) error { return &usageError{fmt.Errorf(format, a...)} }
+
+// asUsage marks an error of a setting that only shows when it is used.
+func asUsage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
+
+// knownCommand refuses what no subcommand of cmd is called, with the nearest ones.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s has no command %q%s; see %s --help", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
+}
+
+// showHelp is what a command does that only has subcommands.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // noArgs refuses arguments where a command takes none, as a usage error.
 func noArgs(cmd *cobra.Command, args []string) error {
@@ -99,7 +126,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// isUsage reports errors that cobra itself makes of a wrong command line.
+// isUsage reports whether err is a usageError.
 func isUsage(err error) bool {
 	var u *usageError
 	return errors.As(err, &u)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 
@@ -85,6 +87,15 @@ func (j *job) publish(dir *runDir, res train.Result, identity map[string]string)
 		meta[f.Name] = f.Value
 	}
 	return path, model.Save(path, j.model, weights, meta, nil)
+}
+
+// openAdapter opens a PEFT adapter directory; one that is none is a wrong use.
+func openAdapter(dir string) (*peft.Adapter, error) {
+	a, err := peft.Load(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = usagef("%s is no adapter directory: %w", dir, err)
+	}
+	return a, err
 }
 
 // loadAdapter puts an adapter's weights into a session that was built for it.

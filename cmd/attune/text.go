@@ -35,7 +35,7 @@ func loadText(modelDir, setting string) (*text, error) {
 	t := &text{tok: tok}
 	t.tmpl, t.noTemplate = chat.Resolve(setting, modelDir)
 	if t.noTemplate != nil && setting != "" && setting != "auto" {
-		return nil, t.noTemplate
+		return nil, asUsage(t.noTemplate)
 	}
 	if t.tmpl != nil {
 		if t.stops, err = t.tmpl.Stops(tok, modelDir); err != nil {
