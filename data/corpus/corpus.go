@@ -59,6 +59,7 @@ type Report struct {
 // Error is everything wrong with the rows of a run, one complaint a line.
 type Error struct{ Files []error }
 
+// Error gives one complaint a line.
 func (e *Error) Error() string {
 	lines := make([]string, len(e.Files))
 	for i, f := range e.Files {
@@ -67,6 +68,7 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap lets errors.As find the complaints of each file.
 func (e *Error) Unwrap() []error { return e.Files }
 
 // ReadAll reads every file, one Set and one Report each. Its error is an *Error with the complaints of all files, or that

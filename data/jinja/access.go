@@ -1,7 +1,6 @@
 package jinja
 
 import (
-	"math"
 	"strings"
 	"unicode/utf8"
 )
@@ -152,111 +151,4 @@ func (r *run) search(seq Value, what string, args []Value) (Value, error) {
 		return nil, fault("the value is not in the %s", typeName(seq))
 	}
 	return n, nil
-}
-
-// slice is obj[start:stop:step].
-func (r *run) slice(obj Value, e *sliceExpr, s *scope) (Value, error) {
-	bound := func(x expr) (n int64, given bool, err error) {
-		if x == nil {
-			return 0, false, nil
-		}
-		v, err := r.eval(x, s)
-		if err != nil || v == nil {
-			return 0, false, err
-		}
-		n, _, isInt, ok := number(v)
-		if !ok || !isInt {
-			return 0, false, fault("slice indices must be integers or None, not %s", typeName(v))
-		}
-		return n, true, nil
-	}
-	step, given, err := bound(e.step)
-	if err != nil {
-		return nil, err
-	}
-	if !given {
-		step = 1
-	}
-	if step == 0 {
-		return nil, fault("slice step cannot be zero")
-	}
-	var n int
-	text, isText := obj.(*Str)
-	items, isSeq := sequence(obj)
-	_, isView := obj.(*view)
-	switch {
-	case isText:
-		n = text.runes()
-	case isSeq && !isView:
-		n = len(items)
-	default:
-		if u, ok := obj.(*undefined); ok {
-			return nil, u.complain()
-		}
-		return &undefined{objectName(obj) + " cannot be sliced"}, nil
-	}
-	start, okStart, err := bound(e.start)
-	if err != nil {
-		return nil, err
-	}
-	stop, okStop, err := bound(e.stop)
-	if err != nil {
-		return nil, err
-	}
-	lo, hi := int64(0), int64(n) // Python's clamping: of start and stop, for either direction
-	if step < 0 {
-		lo, hi = -1, int64(n)-1
-	}
-	clamp := func(v int64, given bool, missing int64) int64 {
-		if !given {
-			return missing
-		}
-		if v < 0 {
-			v += int64(n)
-		}
-		return min(max(v, lo), hi)
-	}
-	if step > 0 {
-		start, stop = clamp(start, okStart, lo), clamp(stop, okStop, hi)
-	} else {
-		start, stop = clamp(start, okStart, hi), clamp(stop, okStop, lo)
-	}
-	if isText && step == 1 {
-		if start >= stop {
-			return plain(""), nil
-		}
-		if err := r.spendSteps(n / 64); err != nil {
-			return nil, err
-		}
-		i := runeOffset(text.s, int(start))
-		return text.sub(i, i+runeOffset(text.s[i:], int(stop-start))), nil
-	}
-	if isText {
-		if items, err = r.iterate(text); err != nil {
-			return nil, err
-		}
-	}
-	if step > 0 {
-		step = min(step, math.MaxInt32)
-	} else {
-		step = max(step, -math.MaxInt32)
-	}
-	var picked []Value
-	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
-		picked = append(picked, items[i])
-	}
-	if err := r.spend(16 * len(picked)); err != nil {
-		return nil, err
-	}
-	switch obj.(type) {
-	case *Str:
-		var b builder
-		for _, c := range picked {
-			b.str(c.(*Str))
-		}
-		return b.done(), nil
-	case *tuple:
-		return &tuple{picked}, nil
-	}
-	return &List{picked}, nil
 }

@@ -29,76 +29,28 @@ func (r *run) printf(f *Str, args Value) (Value, error) {
 		}
 		b.str(f.sub(i, i+k))
 		i += k + 1
-		sp := spec{align: '>', precision: -1}
-		var key *Str
-		if i < len(f.s) && f.s[i] == '(' {
-			end := strings.IndexByte(f.s[i:], ')')
-			if end < 0 {
-				return nil, fault("incomplete format key")
-			}
-			key = f.sub(i+1, i+end)
-			i += end + 1
-		}
-		for ; i < len(f.s) && strings.IndexByte("-+ #0", f.s[i]) >= 0; i++ {
-			switch f.s[i] {
-			case '-':
-				sp.align = '<'
-			case '+', ' ':
-				sp.sign = f.s[i]
-			case '#':
-				sp.alt = true
-			case '0':
-				sp.zero = true
-			}
-		}
-		count := func() (int, error) {
-			if i < len(f.s) && f.s[i] == '*' {
-				i++
-				v, err := next()
-				if err != nil {
-					return 0, err
-				}
-				n, ok := v.(int64)
-				if !ok || n < 0 || n > maxField {
-					return 0, fault("* wants an int between 0 and %d", maxField)
-				}
-				return int(n), nil
-			}
-			return fieldNumber(f.s, &i)
-		}
-		var err error
-		if sp.width, err = count(); err != nil {
+		d, err := parseDirective(f, &i, next)
+		if err != nil {
 			return nil, err
 		}
-		if i < len(f.s) && f.s[i] == '.' {
-			i++
-			if sp.precision, err = count(); err != nil {
-				return nil, err
-			}
-		}
-		if i >= len(f.s) {
-			return nil, fault("incomplete format")
-		}
-		c := f.s[i]
-		i++
-		if c == '%' {
+		if d.verb == '%' {
 			b.plain("%")
 			continue
 		}
 		var v Value
-		if key != nil {
+		if d.key != nil {
 			if mapping == nil {
 				return nil, fault("format requires a mapping")
 			}
 			var ok bool
-			if v, ok = mapping.get(key); !ok {
-				return nil, fault("format: no key '%s'", key.s)
+			if v, ok = mapping.get(d.key); !ok {
+				return nil, fault("format: no key '%s'", d.key.s)
 			}
 			used = len(list)
 		} else if v, err = next(); err != nil {
 			return nil, err
 		}
-		s, err := r.percent(c, v, sp)
+		s, err := r.percent(d.verb, v, d.spec)
 		if err != nil {
 			return nil, err
 		}
@@ -113,6 +65,71 @@ func (r *run) printf(f *Str, args Value) (Value, error) {
 	return b.done(), r.spend(len(f.s))
 }
 
+// directive is what stands behind a "%": [(key)][flags][width][.precision]verb.
+type directive struct {
+	spec
+	key  *Str // nil = none
+	verb byte
+}
+
+// parseDirective reads the directive at *i of f and moves *i behind it; next gives the values of "*".
+func parseDirective(f *Str, i *int, next func() (Value, error)) (directive, error) {
+	d := directive{spec: spec{align: '>', precision: -1}}
+	at := func(c byte) bool { return *i < len(f.s) && f.s[*i] == c }
+	if at('(') {
+		end := strings.IndexByte(f.s[*i:], ')')
+		if end < 0 {
+			return d, fault("incomplete format key")
+		}
+		d.key = f.sub(*i+1, *i+end)
+		*i += end + 1
+	}
+	for ; *i < len(f.s) && strings.IndexByte("-+ #0", f.s[*i]) >= 0; *i++ {
+		switch f.s[*i] {
+		case '-':
+			d.align = '<'
+		case '+', ' ':
+			d.sign = f.s[*i]
+		case '#':
+			d.alt = true
+		case '0':
+			d.zero = true
+		}
+	}
+	count := func() (int, error) {
+		if !at('*') {
+			return fieldNumber(f.s, i)
+		}
+		*i++
+		v, err := next()
+		if err != nil {
+			return 0, err
+		}
+		n, ok := v.(int64)
+		if !ok || n < 0 || n > maxField {
+			return 0, fault("* wants an int between 0 and %d", maxField)
+		}
+		return int(n), nil
+	}
+	var err error
+	if d.width, err = count(); err != nil {
+		return d, err
+	}
+	if at('.') {
+		*i++
+		if d.precision, err = count(); err != nil {
+			return d, err
+		}
+	}
+	if *i >= len(f.s) {
+		return d, fault("incomplete format")
+	}
+	d.verb = f.s[*i]
+	*i++
+	return d, nil
+}
+
+// percent formats one value as a directive with this verb does.
 func (r *run) percent(c byte, v Value, sp spec) (*Str, error) {
 	if u, ok := v.(*undefined); ok && c != 's' && c != 'r' {
 		return nil, u.complain()

@@ -50,6 +50,7 @@ type Warning struct {
 	What string
 }
 
+// String gives `file:line: what`.
 func (w Warning) String() string { return where(w.Position) + ": " + w.What }
 
 // WarningKind sorts warnings for whoever counts them.
