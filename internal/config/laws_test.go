@@ -30,7 +30,7 @@ func drawConfig(t *rapid.T) Config {
 		c.Data.Train = append(c.Data.Train, Source{Path: text().Draw(t, "path"), Format: "text",
 			Weight: rapid.Float64Range(1e-9, 1e9).Draw(t, "weight"), Repeat: rapid.IntRange(1, 1<<40).Draw(t, "repeat")})
 	}
-	c.Train.LearningRate, c.Train.Adam.Epsilon = rapid.Float64().Draw(t, "rate"), rapid.Float64Range(0, 1e-3).Draw(t, "epsilon")
+	c.Train.LearningRate, c.Train.Adam.Epsilon = rapid.Float64Range(1e-300, 1e300).Draw(t, "rate"), rapid.Float64Range(1e-300, 1e-3).Draw(t, "epsilon")
 	c.Train.Steps, c.Compute.MicroBatchTokens = rapid.IntRange(0, 1<<40).Draw(t, "steps"), rapid.IntRange(0, 1<<20).Draw(t, "micro")
 	c.Eval.LoadBestModelAtEnd, c.Data.Shuffle = rapid.Bool().Draw(t, "best"), rapid.Bool().Draw(t, "shuffle")
 	return c
