@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -34,7 +35,7 @@ func (s *Session) NewDecoder(rows int) (*Decoder, error) {
 		}
 		o := exec.Operand{Dtype: s.o.Dtype, Shape: in.Shape}
 		if o.Buf, err = s.o.Device.Alloc(o.Bytes()); err != nil {
-			return nil, fmt.Errorf("allocate the key/value cache of %d tokens: %w", rows, err)
+			return nil, errors.Join(fmt.Errorf("allocate the key/value cache of %d tokens: %w", rows, err), d.Close())
 		}
 		d.cache[in.Name] = o
 	}
@@ -76,8 +77,7 @@ func (d *Decoder) chunk(ids []int32) ([]float32, error) {
 	for t < len(ids) {
 		t *= 2
 	}
-	k := key{purpose: generating, tokens: t, cache: d.rows}
-	p, err := d.s.getWith(k, d.cache)
+	p, err := d.s.get(key{purpose: generating, tokens: t, decoder: d})
 	if err != nil {
 		return nil, err
 	}
@@ -101,23 +101,20 @@ func (d *Decoder) chunk(ids []int32) ([]float32, error) {
 	return d.s.floats(p.runner.Output(0))
 }
 
-// Close frees the cache.
+// Close frees the cache and the programs bound to it.
 func (d *Decoder) Close() error {
-	for k := range d.s.programs { // programs are bound to this cache
-		if k.purpose == generating && k.cache == d.rows {
-			if err := d.s.closeProgram(d.s.programs[k]); err != nil {
-				return err
-			}
+	var errs []error
+	for k, p := range d.s.programs {
+		if k.decoder == d {
+			errs = append(errs, p.close())
 			delete(d.s.programs, k)
 		}
 	}
 	for _, o := range d.cache {
-		if err := o.Buf.Free(); err != nil {
-			return err
-		}
+		errs = append(errs, o.Buf.Free())
 	}
 	d.cache = nil
-	return nil
+	return errors.Join(errs...)
 }
 
 // floats downloads a float32 operand.

@@ -1,0 +1,106 @@
+package session
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"attune/engine/model"
+	"attune/kernels"
+)
+
+func open(t *testing.T) *Session {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 2, Untied: true, Seed: 7}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	device, err := OpenDevice("cpu", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Device: device, Model: m, Dtype: kernels.Float32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Place(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, free := range []func() error{s.Close, device.Close, m.Close} {
+			if err := free(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return s
+}
+
+func feed(t *testing.T, d *Decoder, ids ...int32) []float32 {
+	t.Helper()
+	logits, err := d.Feed(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Clone(logits)
+}
+
+// Two texts continued in turns, with caches of one length, are as each continued alone.
+func TestDecodersApart(t *testing.T) {
+	s := open(t)
+	texts := [2][]int32{{80, 90, 100, 110}, {70, 65, 120, 99}}
+	var alone [2][]float32
+	for i, ids := range texts {
+		d, err := s.NewDecoder(16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			alone[i] = feed(t, d, id)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var both [2]*Decoder
+	for i := range both {
+		var err error
+		if both[i], err = s.NewDecoder(16); err != nil {
+			t.Fatal(err)
+		}
+		defer both[i].Close()
+	}
+	for at := range texts[0] {
+		for i, d := range both {
+			logits := feed(t, d, texts[i][at])
+			if at == len(texts[i])-1 && !slices.Equal(logits, alone[i]) {
+				t.Errorf("text %d: other logits than alone", i)
+			}
+		}
+	}
+}
+
+// A cache takes what it has room for, says what it refuses, and starts anew after Reset.
+func TestDecoderRoom(t *testing.T) {
+	s := open(t)
+	d, err := s.NewDecoder(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	first := feed(t, d, 70, 71, 72)
+	if _, err := d.Feed([]int32{73}); err == nil || d.Len() != 3 {
+		t.Errorf("a fourth token in a cache of 3: error %v, length %d", err, d.Len())
+	}
+	d.Reset()
+	if !slices.Equal(feed(t, d, 70, 71, 72), first) {
+		t.Error("other logits after Reset")
+	}
+	if _, err := d.Feed(nil); err == nil {
+		t.Error("no tokens were fed without an error")
+	}
+}
