@@ -22,6 +22,7 @@ type chatOptions struct {
 	temperature float64
 	topP        float64
 	seed        uint64
+	greedy      bool
 }
 
 func newChat(s streams) *cobra.Command {
@@ -38,12 +39,16 @@ func newChat(s streams) *cobra.Command {
 	f.StringVar(&o.system, "system", "", "system prompt")
 	f.IntVar(&o.maxNew, "max-new-tokens", 512, "of one answer")
 	f.Float64Var(&o.temperature, "temperature", 0.7, "0 = greedy")
+	f.BoolVar(&o.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
 	f.Float64Var(&o.topP, "top-p", 0.95, "nucleus sampling")
 	f.Uint64Var(&o.seed, "seed", 1, "of the sampling")
 	return cmd
 }
 
 func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
+	if o.greedy {
+		o.temperature = 0
+	}
 	if err := checkSampling(o.maxNew, o.temperature, o.topP); err != nil {
 		return err
 	}

@@ -108,6 +108,12 @@ func (p planReport) print(s streams) {
 			if r.Cut+r.Split+r.Dropped > 0 {
 				fmt.Fprintf(w, "        over data.max_length: %d cut, %d split, %d dropped; %d trained tokens lost\n", r.Cut, r.Split, r.Dropped, r.TrainedLost)
 			}
+			for _, odd := range r.Odd {
+				fmt.Fprintf(w, "        %s\n", odd)
+			}
+			if more := r.Warnings - len(r.Odd); more > 0 {
+				fmt.Fprintf(w, "        and %d rows more that are odd\n", more)
+			}
 		}
 	}
 	fmt.Fprintf(w, "steps   %d (%d an epoch, %d of warm-up), rows of up to %d tokens\n", p.Steps, p.StepsPerEpoch, p.Warmup, p.RowTokens)

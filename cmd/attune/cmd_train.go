@@ -73,6 +73,9 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	}
 	for _, r := range append(plan.Train, plan.Eval...) {
 		log.Info("rows read", zap.String("file", r.Path), zap.Int("rows", r.Rows), zap.Int("tokens", r.Tokens), zap.Int("trained", r.TrainedTokens), zap.Int("longest", r.Longest))
+		if r.Warnings > 0 {
+			log.Warn("odd rows, read as they are", zap.Int("warnings", r.Warnings), zap.Strings("first", r.Odd))
+		}
 		if r.Cut+r.Split+r.Dropped > 0 {
 			log.Warn("rows over data.max_length", zap.String("file", r.Path), zap.Int("cut", r.Cut), zap.Int("split", r.Split), zap.Int("dropped", r.Dropped), zap.Int("trained_tokens_lost", r.TrainedLost))
 		}

@@ -54,6 +54,18 @@ type Report struct {
 	TrainedLost   int    `json:"trained_tokens_lost,omitempty"` // by cutting and dropping
 	StopsTrained  int    `json:"stops_trained"`                 // trained end-of-turn tokens
 	Warnings      int    `json:"warnings,omitempty"`
+
+	Odd []string `json:"odd,omitempty"` // the first warnings, as file:line: what
+}
+
+// oddShown is how many warnings of a file a report carries in words.
+const oddShown = 5
+
+func (r *Report) warn(w source.Warning) {
+	r.Warnings++
+	if len(r.Odd) < oddShown {
+		r.Odd = append(r.Odd, w.String())
+	}
 }
 
 // Error is everything wrong with the rows of a run, one complaint a line.
@@ -96,7 +108,7 @@ func ReadAll(ctx context.Context, files []File, o Options) ([]*loader.Set, []Rep
 // read reads one file.
 func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
 	b := &builder{o: o, set: &loader.Set{}, report: Report{Path: f.Path}}
-	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: func(source.Warning) { b.report.Warnings++ }})
+	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
 	if err != nil {
 		return nil, b.report, err
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ func TestEveryTokenIsCounted(t *testing.T) {
 	want := Report{Path: f.Path, Schema: got.Schema, Rows: 2, Examples: 2, Tokens: first + second,
 		TrainedTokens: len("Hi.") + 1 + len("b") + 1 + len("dd") + 1, // each answer with the token that ends it
 		Longest:       max(first, second), StopsTrained: 3}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("report\n%+v, want\n%+v", got, want)
 	}
 	if got.Schema == "" {
@@ -140,7 +141,7 @@ func TestOverlength(t *testing.T) {
 			}
 		}
 		tt.want.Path, tt.want.Schema, tt.want.Rows, tt.want.Tokens = f.Path, got.Schema, 2, set.Tokens()
-		if got != tt.want {
+		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: report\n%+v, want\n%+v", tt.policy, got, tt.want)
 		}
 	}
@@ -264,5 +265,20 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	var bad *Error
 	if !errors.Is(err, context.Canceled) || errors.As(err, &bad) || sets != nil {
 		t.Errorf("%v, %v", sets, err)
+	}
+}
+
+func TestOddRowsAreSaid(t *testing.T) {
+	var lines []string
+	for range oddShown + 2 {
+		lines = append(lines, `{"instruction":"a","instruction":"b","output":"c"}`)
+	}
+	f := rows(t, lines...)
+	_, got := readOne(t, f, options(t))
+	if got.Warnings != oddShown+2 || len(got.Odd) != oddShown {
+		t.Fatalf("%d warnings, %d in words: %q", got.Warnings, len(got.Odd), got.Odd)
+	}
+	if !strings.Contains(got.Odd[1], ":2: ") || !strings.Contains(got.Odd[1], "instruction") {
+		t.Errorf("the second says %q", got.Odd[1])
 	}
 }

@@ -73,7 +73,7 @@ type Adam struct {
 // Compute is where and in what precision the run computes.
 type Compute struct {
 	Device           string `key:"device" enum:"auto|cpu|cuda"`
-	Dtype            string `key:"dtype" enum:"auto|float32|bfloat16" doc:"of frozen weights and activations; auto = bfloat16 where the hardware has it"`
+	Dtype            string `key:"dtype" enum:"auto|float32|bfloat16" doc:"of frozen weights and activations; auto = bfloat16 where the hardware is faster with it"`
 	MicroBatchTokens int    `key:"micro_batch_tokens" auto:"0" doc:"tokens of one packed row; auto = 2048, or max_length where that is more"`
 	Recompute        string `key:"recompute" enum:"auto|none|full" doc:"activation checkpointing: auto = as little as fits the memory"`
 	Threads          int    `key:"threads" doc:"0 = all cores; results do not depend on it"`
