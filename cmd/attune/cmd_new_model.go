@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"attune/engine/model"
 	"attune/kernels"
@@ -49,7 +50,7 @@ func newNewModel(s streams) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.ModelType, "model-type", "llama", "architecture: llama, mistral, qwen2 or qwen3")
+	f.StringVar(&o.ModelType, "model-type", "llama", "architecture: "+strings.Join(model.Types(), ", "))
 	f.IntVar(&o.HiddenSize, "hidden-size", 64, "")
 	f.IntVar(&o.IntermediateSize, "intermediate-size", 0, "feed-forward size (0: 8/3 of the hidden size)")
 	f.IntVar(&o.NumHiddenLayers, "num-hidden-layers", 2, "")
@@ -59,6 +60,7 @@ func newNewModel(s streams) *cobra.Command {
 	f.IntVar(&o.MaxPositionEmbeddings, "max-position-embeddings", 2048, "longest context")
 	f.IntVar(&o.SlidingWindow, "sliding-window", 0, "(0: none)")
 	f.BoolVar(&o.Untied, "untied", false, "an output head of its own instead of the embedding's weights")
+	f.Float64Var(&o.InitializerRange, "initializer-range", 0.02, "standard deviation of the random matrices")
 	f.StringVar(&dtype, "dtype", "float32", "float32, bfloat16 or float16")
 	f.Uint64Var(&o.Seed, "seed", 1, "")
 	return cmd

@@ -30,6 +30,7 @@ type NewOptions struct {
 	SlidingWindow         int           // [0 = none]
 	VocabSize             int           // V [the tokenizer's]; more leaves ids that no text gives
 	Untied                bool          // a head of its own instead of the embedding's weights
+	InitializerRange      float64       // standard deviation of matrices [0.02, transformers']; small models learn sooner with more
 	Dtype                 kernels.Dtype // [float32]
 	Seed                  uint64
 	// Specials are the tokenizer's special tokens, ids from 0 on; the 256 bytes follow. [ChatML's three]
@@ -45,8 +46,8 @@ const ChatML = "{% for message in messages %}{{'<|im_start|>' + message['role'] 
 	"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
 // New makes a small random model in dir, which must not exist or be empty: config.json, generation_config.json,
-// model.safetensors and a byte-level tokenizer. Matrices are normal with standard deviation 0.02 (transformers'
-// initializer_range), norms 1, biases 0; the same options give the same bytes.
+// model.safetensors and a byte-level tokenizer. Matrices are normal with standard deviation InitializerRange,
+// norms 1, biases 0; the same options give the same bytes.
 func New(dir string, o NewOptions) error {
 	if err := o.fill(); err != nil {
 		return fmt.Errorf("new model: %w", err)
@@ -107,6 +108,12 @@ func (o *NewOptions) fill() error {
 	if o.RopeTheta == 0 {
 		o.RopeTheta = 10000
 	}
+	if o.InitializerRange == 0 {
+		o.InitializerRange = 0.02
+	}
+	if !(o.InitializerRange > 0 && o.InitializerRange < 10) {
+		return fmt.Errorf("initializer_range %g; it must be over 0 and under 10", o.InitializerRange)
+	}
 	if o.Dtype == 0 {
 		o.Dtype = kernels.Float32
 	}
@@ -157,7 +164,7 @@ func (o *NewOptions) config() ([]byte, error) {
 		"hidden_size": o.HiddenSize, "intermediate_size": o.IntermediateSize, "num_hidden_layers": o.NumHiddenLayers,
 		"num_attention_heads": o.NumAttentionHeads, "num_key_value_heads": o.NumKeyValueHeads, "head_dim": o.HeadDim,
 		"hidden_act": "silu", "max_position_embeddings": o.MaxPositionEmbeddings, "rms_norm_eps": 1e-5,
-		"initializer_range": 0.02, "attention_dropout": 0.0, "rope_theta": o.RopeTheta, "rope_scaling": nil,
+		"initializer_range": o.InitializerRange, "attention_dropout": 0.0, "rope_theta": o.RopeTheta, "rope_scaling": nil,
 		"tie_word_embeddings": !o.Untied, "torch_dtype": o.Dtype.String(), "use_cache": true,
 	}
 	o.addRoles(m)
