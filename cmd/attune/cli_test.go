@@ -17,8 +17,9 @@ func TestExitCodes(t *testing.T) {
 	run := smallLesson(t, lesson{"model": dir, "data.train": rows})
 	set := func(key string, value any) []string { return run.with(lesson{key: value}).args("plan") }
 	empty, notAdapter := writeFile(t, "empty.jsonl"), t.TempDir()
-	crowd := run.with(lesson{"data.train": fmt.Sprintf("[{path: %s, repeat: 10000}]", rows), "train.examples_per_step": 80_000, "compute.micro_batch_tokens": 1 << 24,
-		"compute.recompute": "none"})
+	wide := writeFile(t, "wide.jsonl", strings.Repeat(fmt.Sprintf(`{"instruction": "a", "output": "%s"}`+"\n", strings.Repeat("many ", 380)), 30))
+	crowd := run.with(lesson{"data.train": fmt.Sprintf("[{path: %s, repeat: 10000}]", wide), "train.examples_per_step": 300_000, "compute.micro_batch_tokens": 1 << 30,
+		"compute.recompute": "none"}) // some 570 million tokens at once: terabytes
 	damaged := smallModel(t, model.NewOptions{Seed: 9})
 	if err := os.Truncate(filepath.Join(damaged, "model.safetensors"), 900); err != nil {
 		t.Fatal(err)
