@@ -13,4 +13,5 @@
 #include "sumsq.c"
 #include "swiglu.c"
 #include "gemm.c"
+#include "gemm_thin.c"
 #include "linear_cross_entropy.c"

@@ -6,6 +6,7 @@
 // beyond the edge are computed with zeros and thrown away. So the bits of C do not depend on how the tiles are shared out.
 #include <string.h>
 
+#include "gemm_drop.h"
 #include "isa.h"
 #include "vec.h"
 
@@ -22,10 +23,6 @@ typedef float gvf __attribute__((vector_size(VB), may_alias));
 typedef float gvfu __attribute__((vector_size(VB), aligned(4), may_alias));
 typedef uint32_t gvu __attribute__((vector_size(VB), may_alias));
 typedef uint32_t gvuu __attribute__((vector_size(VB), aligned(2), may_alias));
-
-#define ALWAYS static inline __attribute__((always_inline))
-
-static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // ---- words
 
@@ -203,45 +200,6 @@ void FN(gemm_pack)(const struct gemm_pack_args *a, int64_t lo, int64_t hi) {
 
 // ---- dropout
 
-static inline uint32_t mix(uint32_t x) {
-    x ^= x >> 16;
-    x *= 0x7feb352d;
-    x ^= x >> 15;
-    x *= 0x846ca68b;
-    return x ^ x >> 16;
-}
-
-struct row_state { uint32_t a, b; };
-
-// kernels.UniformRow.
-static inline struct row_state uniform_row(const struct gemm_drop *d, int64_t row) {
-    uint32_t a = mix((uint32_t)d->keys[row] ^ mix(d->salt + 0x9e3779b9));
-    return (struct row_state){a, mix(a + d->salt + 0x85ebca6b)};
-}
-
-// kept is keep or 0 for element i of a row: kernels.UniformAt against the threshold.
-ALWAYS float kept(const struct gemm_drop *d, struct row_state s, uint32_t i) {
-    uint32_t x = i * 0x9e3779b9 + s.a;
-    x ^= x >> 16;
-    x *= 0x7feb352d;
-    x += s.b;
-    x ^= x >> 15;
-    x *= 0x846ca68b;
-    x ^= x >> 16;
-    return x >> 8 >= d->threshold ? d->keep : 0.0f;
-}
-
-// dst[0..n) = drop(x[row, at..at+n)); a dropped infinity or NaN is 0 too.
-static void dropped(float *restrict dst, const void *x, int dtype, int64_t at, const struct gemm_drop *d, int64_t row,
-                    uint32_t i0, int64_t n) {
-    struct row_state s = uniform_row(d, row);
-    load_f32(dst, x, dtype, at, n);
-    for (int64_t i = 0; i < n; i++) {
-        float f = kept(d, s, i0 + (uint32_t)i);
-        dst[i] = f == 0.0f ? 0.0f : dst[i] * f;
-    }
-}
-
 void FN(gemm_dropped)(const struct gemm_dropped_args *a, int64_t lo, int64_t hi) {
     for (int64_t t = lo; t < hi; t++)
         dropped(a->dst + (t - lo) * a->k, a->x, a->dtype, t * a->k, &a->drop, t, 0, a->k);
@@ -356,12 +314,6 @@ static void scale_tile(const struct gemm_args *a, const struct row_state *rows, 
         else
             for (int j = 0; j < width; j++) x[j] *= a->scale;
     }
-}
-
-static void *take(char **mem, int64_t bytes) {
-    void *p = *mem;
-    *mem += (bytes + 63) & ~(int64_t)63;
-    return p;
 }
 
 void FN(gemm)(const struct gemm_args *a, int64_t lo, int64_t hi) {

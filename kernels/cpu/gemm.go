@@ -155,9 +155,9 @@ func (e *Engine) fits(p *product) bool {
 
 // byRows reports how p is shared out. Either the right operand is packed for all and each worker packs the rows that it
 // multiplies with it: best with many rows, as what is packed most stays in the worker's cache. Or the left operand is
-// packed for all and each worker packs the columns that it takes.
+// packed for all and each worker packs the columns that it takes; a right operand with dropout is packed only there.
 func (e *Engine) byRows(p *product) bool {
-	return p.m >= 256 && 4*p.m >= p.n && 4*e.words(p.k, p.bf16)*e.panelWidth(p.m) <= localBytes
+	return p.drop.rate == 0 && p.m >= 256 && 4*p.m >= p.n && 4*e.words(p.k, p.bf16)*e.panelWidth(p.m) <= localBytes
 }
 
 // productScratch is what p needs beside the Engine's own buffers.

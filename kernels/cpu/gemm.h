@@ -68,6 +68,24 @@ struct gemm_dropped_args {
     float *dst;
 };
 
+// C (rank, lanes) = alpha Pᵀ drop(X), where P is (k, rank) float32 and X has its lanes as neighbours: the gradients of
+// LoRA's matrices, which are too thin for the tiles of gemm. With bf16 set, P and drop(X) are rounded to bfloat16.
+// Items: blocks of THIN_COLUMNS lanes.
+struct gemm_thin_args {
+    const float *p;
+    int64_t rank; // THIN_RANK at most
+    struct gemm_operand x;
+    int64_t k;
+    struct gemm_drop drop; // its k is the row
+    int bf16;
+    float alpha;
+    float *c;
+    int64_t crs, ccs; // strides of C in elements
+    void *mem;        // as gemm_args.mem
+};
+
+enum { THIN_COLUMNS = 96, THIN_RANK = 256 };
+
 // y[lane] = sum over k of x[lane, k]: columns sums, k in order in float32 blocks added in double. Items: lanes.
 struct gemm_sum_args {
     struct gemm_operand x;
@@ -75,7 +93,7 @@ struct gemm_sum_args {
     float *y;
 };
 
-#define GEMM_KERNELS(K) K(gemm_pack) K(gemm) K(gemm_dropped) K(gemm_sum)
+#define GEMM_KERNELS(K) K(gemm_pack) K(gemm) K(gemm_dropped) K(gemm_thin) K(gemm_sum)
 
 // The shape of the computation in each set: vectors of GEMM_VECTOR_BYTES, tiles of GEMM_MR rows and two vectors,
 // GEMM_PAIR elements in a word of bfloat16; GEMM_KC words between two visits to C, GEMM_STRIP columns of B packed at a

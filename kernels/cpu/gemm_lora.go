@@ -7,6 +7,7 @@ package cpu
 ATTUNE_CALL(gemm)
 ATTUNE_CALL(gemm_pack)
 ATTUNE_CALL(gemm_dropped)
+ATTUNE_CALL(gemm_thin)
 */
 import "C"
 
@@ -91,4 +92,21 @@ func (n *inner) dropPanel(worker, i int) []byte {
 	}, 0, C.int64_t(rows))
 	e.packSome(operand{addr(n.rows[worker]), kernels.Float32, p.k, 1, rows}, p.k, p.bf16, w, 0, 1, n.again[worker])
 	return n.again[worker]
+}
+
+// multiplyThin computes p, the gradient of A or B: its left operand is a float32 matrix (k,m), its right one (k,n).
+func (e *Engine) multiplyThin(p *product) {
+	if p.m > C.THIN_RANK {
+		e.multiply(p, nil)
+		return
+	}
+	args := C.struct_gemm_thin_args{
+		p: (*C.float)(p.a.data), rank: C.int64_t(p.m), x: p.b.c(), k: C.int64_t(p.k), drop: p.drop.c(0, 1), bf16: cbool(p.bf16),
+		alpha: C.float(p.alpha * p.drop.factor()), c: (*C.float)(p.c), crs: C.int64_t(p.crs), ccs: C.int64_t(p.ccs),
+	}
+	e.parallel(ceilDiv(p.n, C.THIN_COLUMNS), func(worker, i int) {
+		a := args
+		a.mem = addr(e.pack.mem[worker])
+		C.call_gemm_thin(e.tuned, a, C.int64_t(i), C.int64_t(i+1))
+	})
 }

@@ -53,10 +53,10 @@ func linearBwdEntry() entry {
 				e.sums(byCol(s.y, s.rows, s.o), s.rows, s.dbias)
 			}
 			if s.rank > 0 && s.da.wanted() {
-				e.multiply(s.aGrad(gb), nil)
+				e.multiplyThin(s.aGrad(gb))
 			}
 			if s.rank > 0 && s.db.wanted() {
-				e.multiply(s.bGrad(), nil)
+				e.multiplyThin(s.bGrad())
 			}
 			return nil
 		},

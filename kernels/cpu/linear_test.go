@@ -88,6 +88,14 @@ func TestLinearLongSums(t *testing.T) {
 	conform(t, kernels.LinearBwd{Rank: 4, Scale: 1, Dropout: 0.1}, linearBwdOperands(kernels.LinearBwd{Rank: 4, Dropout: 0.1}, 2125, 18, 37))
 }
 
+// Ranks on both sides of what the thin product takes, and columns beyond one of its blocks.
+func TestLinearRanks(t *testing.T) {
+	for _, rank := range []int{1, 8, 9, 257} {
+		k := kernels.LinearBwd{Rank: rank, Scale: 0.5, Dropout: 0.2, Salt: 3}
+		t.Run(fmt.Sprint(rank), func(t *testing.T) { conform(t, k, linearBwdOperands(k, 130, 99, 7)) })
+	}
+}
+
 // Float32 weights under bfloat16 activations are rounded at use; bfloat16 weights under float32 activations are not.
 func TestLinearMixedStorage(t *testing.T) {
 	k := kernels.Linear{Rank: 4, Scale: 1}
