@@ -55,7 +55,7 @@ func (j *job) fixedBytes() fixed {
 		if p.Trained || p.Kind == nn.Adapter {
 			f.Trained += 4 * n
 		} else {
-			f.Weights += n * j.dtype.Size()
+			f.Weights += n * j.session.Storage(p).Size()
 		}
 	}
 	f.Gradients, f.Optimizer = f.Trained, 2*f.Trained

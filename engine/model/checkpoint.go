@@ -153,6 +153,12 @@ func (ck *Checkpoint) Weight(name string) (Weight, error) {
 	return Weight{Name: name, Dtype: d, Shape: t.Shape, Data: ck.set.Data(name)}.Aligned(), nil
 }
 
+// Dtype is how a weight is stored, 0 where there is none of that name.
+func (ck *Checkpoint) Dtype(name string) kernels.Dtype {
+	t, _ := ck.set.Info(name)
+	return dtypes[t.Dtype]
+}
+
 // Release lets go of the memory that reading a weight took; its bytes come from the file again where they are needed.
 func (ck *Checkpoint) Release(name string) { ck.set.Release(name) }
 

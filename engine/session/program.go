@@ -76,7 +76,7 @@ func (s *Session) compile(k key) (*program, error) {
 	o := exec.Options{Activations: s.o.Dtype, Storage: map[string]kernels.Dtype{}, Layers: b.LayerStarts(), Scratch: s.o.Device.Scratch}
 	class := map[string]string{}
 	for _, p := range b.Params() {
-		o.Storage[p.Name], class[p.Name] = s.storage(p), ClassWeights
+		o.Storage[p.Name], class[p.Name] = s.Storage(p), ClassWeights
 		if p.Trained || p.Kind == nn.Adapter {
 			class[p.Name] = ClassTrained
 		}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Place binds the model's weights to the device: mapped where they lie if they have the dtype wanted, converted
+// Place binds the model's weights to the device: mapped where they lie if they have the dtype of Storage, converted
 // otherwise. Adapters are zero until LoadTrained.
 func (s *Session) Place() error {
 	var g errgroup.Group
@@ -32,17 +32,21 @@ func (s *Session) Place() error {
 	return g.Wait()
 }
 
-// storage is the dtype of a weight on the device.
-func (s *Session) storage(p nn.Param) kernels.Dtype {
+// Storage is the dtype of a weight on the device. Where the device reads frozen weights in the mapped file, bfloat16 ones
+// stay there under float32 too: kernels widen them at use, which is exact, and a copy would be three times the memory.
+func (s *Session) Storage(p nn.Param) kernels.Dtype {
 	if p.Trained || p.Kind == nn.Adapter {
 		return kernels.Float32
+	}
+	if s.o.Device.Wrap != nil && s.o.Dtype == kernels.Float32 && s.o.Model.Dtype(p.Name) == kernels.BFloat16 {
+		return kernels.BFloat16
 	}
 	return s.o.Dtype
 }
 
 // place gives one weight its memory, and what is left to be done for its value.
 func (s *Session) place(p nn.Param) (o exec.Operand, fill func() error, err error) {
-	o = exec.Operand{Dtype: s.storage(p), Shape: p.Shape}
+	o = exec.Operand{Dtype: s.Storage(p), Shape: p.Shape}
 	var w model.Weight
 	if p.Kind == nn.Base {
 		if w, err = s.o.Model.Weight(p.Name); err != nil {
