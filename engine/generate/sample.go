@@ -3,7 +3,6 @@ package generate
 import (
 	"cmp"
 	"math"
-	"slices"
 
 	"attune/internal/rng"
 )
@@ -30,8 +29,9 @@ func argmax(logits []float32) int32 {
 type sampler struct {
 	s     Sampling
 	rng   *rng.Source
-	order []int32
-	probs []float64
+	order []int32   // all ids
+	probs []float64 // of each id, not divided by their sum
+	kept  []int32   // the nucleus
 }
 
 func newSampler(s Sampling) *sampler { return &sampler{s: s, rng: rng.New(s.Seed)} }
@@ -64,15 +64,47 @@ func (s *sampler) next(logits []float32) int32 {
 	return kept[len(kept)-1] // rounding left a sliver
 }
 
-// nucleus keeps the most likely tokens up to the one with which their share of total reaches TopP, and gives their sum.
+// nucleus keeps the most likely tokens up to the one with which their share of total reaches TopP, the lower id first among
+// equals, and gives their sum. A nucleus is a few tokens of tens of thousands, so they are taken from a heap, not sorted.
 func (s *sampler) nucleus(total float64) ([]int32, float64) {
-	slices.SortStableFunc(s.order, func(a, b int32) int { return cmp.Compare(s.probs[b], s.probs[a]) })
-	var sum float64
-	for i, id := range s.order {
-		sum += s.probs[id]
-		if sum >= s.s.TopP*total {
-			return s.order[:i+1], sum
-		}
+	heap := s.order
+	for i := len(heap)/2 - 1; i >= 0; i-- {
+		s.sink(heap, i)
 	}
-	return s.order, sum
+	var sum float64
+	s.kept = s.kept[:0]
+	for len(heap) > 0 && !(len(s.kept) > 0 && sum >= s.s.TopP*total) {
+		id := heap[0]
+		s.kept, sum = append(s.kept, id), sum+s.probs[id]
+		last := len(heap) - 1
+		heap[0], heap = heap[last], heap[:last]
+		s.sink(heap, 0)
+	}
+	return s.kept, sum
+}
+
+// sink moves the token at i down the heap until none below is likelier.
+func (s *sampler) sink(heap []int32, i int) {
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if child+1 < len(heap) && s.likelier(heap[child+1], heap[child]) {
+			child++
+		}
+		if !s.likelier(heap[child], heap[i]) {
+			return
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
+
+// likelier is the order in which tokens join the nucleus.
+func (s *sampler) likelier(a, b int32) bool {
+	if c := cmp.Compare(s.probs[a], s.probs[b]); c != 0 {
+		return c > 0
+	}
+	return a < b
 }

@@ -1,7 +1,10 @@
 package generate
 
 import (
+	"cmp"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -58,5 +61,34 @@ func TestSeedsRepeat(t *testing.T) {
 	}
 	if other := draw(2); other == first {
 		t.Errorf("two seeds drew the same %v", first)
+	}
+}
+
+// The nucleus is, bit for bit, the beginning of all tokens sorted by probability, the lower id first among equals.
+func TestNucleusIsTheBeginningOfTheSortedTokens(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, vocabulary := range []int{1, 2, 3, 50, 2000} {
+		for _, topP := range []float64{1e-9, 0.3, 0.9, 0.999, 1 - 1e-16} {
+			for _, levels := range []int{1, 5, 1 << 20} { // few levels make ties
+				s := newSampler(Sampling{Temperature: 1, TopP: topP})
+				total := 0.0
+				for id := range vocabulary {
+					p := math.Exp(-8 * float64(r.IntN(levels)) / float64(levels))
+					s.order, s.probs, total = append(s.order, int32(id)), append(s.probs, p), total+p
+				}
+				want := slices.Clone(s.order)
+				slices.SortStableFunc(want, func(a, b int32) int { return cmp.Compare(s.probs[b], s.probs[a]) })
+				wantSum := 0.0
+				for i, id := range want {
+					if wantSum += s.probs[id]; wantSum >= topP*total {
+						want = want[:i+1]
+						break
+					}
+				}
+				if kept, sum := s.nucleus(total); !slices.Equal(kept, want) || sum != wantSum {
+					t.Errorf("%d tokens of %d levels, top_p %g: %d kept with sum %v, want %d with %v", vocabulary, levels, topP, len(kept), sum, len(want), wantSum)
+				}
+			}
+		}
 	}
 }
