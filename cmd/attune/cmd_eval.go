@@ -126,7 +126,7 @@ func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v ver
 		return v, err
 	}
 	batches := heldOut(sets, max(2048, o.maxLength), l.text.pad)
-	if v.Loss, v.Tokens, err = eval.MeanLoss(l.session, batches); err != nil || !o.answers {
+	if v.Loss, v.Tokens, err = eval.MeanLoss(ctx, l.session, batches); err != nil || !o.answers {
 		return v, err
 	}
 	rows, err := source.ReadAll(o.rows, source.Options{Format: o.format})

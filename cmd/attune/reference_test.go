@@ -209,7 +209,7 @@ func compareMeans(t *testing.T, l *loaded, ref reference) {
 	var sum float64
 	var tokens int
 	mean := func(e ...data.Example) float64 {
-		m, _, err := eval.MeanLoss(l.session, pack.PackEval(e, 512, pack.Options{PadID: l.text.pad}))
+		m, _, err := eval.MeanLoss(t.Context(), l.session, pack.PackEval(e, 512, pack.Options{PadID: l.text.pad}))
 		if err != nil {
 			t.Fatal(err)
 		}

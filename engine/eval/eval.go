@@ -15,10 +15,14 @@ import (
 	"attune/engine/session"
 )
 
-// MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1.
-func MeanLoss(s *session.Session, batches []data.Batch) (loss float64, tokens int, err error) {
+// MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1. When ctx is done
+// it stops before the next batch, with ctx's error: a loss over some of the rows is none.
+func MeanLoss(ctx context.Context, s *session.Session, batches []data.Batch) (loss float64, tokens int, err error) {
 	var sum float64
 	for _, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
 		nll, err := s.Loss(b)
 		if err != nil {
 			return 0, 0, err

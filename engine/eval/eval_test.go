@@ -115,7 +115,7 @@ func TestMeanLossIsThatOfTheLogits(t *testing.T) {
 	}
 	want := sum / float64(n)
 	for _, micro := range []int{64, 128, 4096} {
-		loss, tokens, err := MeanLoss(j.s, pack.PackEval(es, micro, pack.Options{}))
+		loss, tokens, err := MeanLoss(t.Context(), j.s, pack.PackEval(es, micro, pack.Options{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,12 +127,41 @@ func TestMeanLossIsThatOfTheLogits(t *testing.T) {
 
 func TestMeanLossOfNothing(t *testing.T) {
 	j := newJudge(t)
-	if _, _, err := MeanLoss(j.s, nil); err == nil {
+	if _, _, err := MeanLoss(t.Context(), j.s, nil); err == nil {
 		t.Error("no rows have a loss")
 	}
 	e := data.Example{IDs: []int32{1, 2, 3}, Weights: make([]float32, 3)}
-	if _, _, err := MeanLoss(j.s, pack.PackEval([]data.Example{e}, 64, pack.Options{})); err == nil {
+	if _, _, err := MeanLoss(t.Context(), j.s, pack.PackEval([]data.Example{e}, 64, pack.Options{})); err == nil {
 		t.Error("rows without a trained token have a loss")
+	}
+}
+
+// countdown is a context that is done after it was asked so often.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Stopped between two batches, there is no loss: one over some of the rows would be another number.
+func TestMeanLossStopsBetweenBatches(t *testing.T) {
+	j := newJudge(t)
+	batches := pack.PackEval(examples(), 64, pack.Options{})
+	if len(batches) < 2 {
+		t.Fatalf("%d batches; the test needs two", len(batches))
+	}
+	loss, tokens, err := MeanLoss(&countdown{t.Context(), 1}, j.s, batches)
+	if !errors.Is(err, context.Canceled) || loss != 0 || tokens != 0 {
+		t.Errorf("loss %g over %d tokens, %v", loss, tokens, err)
+	}
+	if _, _, err := MeanLoss(&countdown{t.Context(), len(batches)}, j.s, batches); err != nil {
+		t.Errorf("asked once a batch: %v", err)
 	}
 }
 

@@ -125,7 +125,7 @@ func (r *Run) Train(ctx context.Context) (Result, error) {
 	r.evaluated = -1
 	res := Result{Total: total}
 	if r.state.Step == 0 && r.state.FirstLoss == nil { // a run stopped before its first step has this behind it
-		if err := r.evaluate(); err != nil {
+		if err := r.evaluate(ctx); err != nil {
 			return res, err
 		}
 		r.state.FirstLoss = r.state.EvalLoss
@@ -137,7 +137,7 @@ func (r *Run) Train(ctx context.Context) (Result, error) {
 		if err := r.step(p); err != nil {
 			return res, err
 		}
-		if err := r.after(total); err != nil {
+		if err := r.after(ctx, total); err != nil {
 			return res, err
 		}
 		if ctx.Err() != nil {
@@ -194,12 +194,12 @@ func (r *Run) step(p loader.Packed) error {
 }
 
 // after evaluates and saves when it is time to.
-func (r *Run) after(total int) error {
+func (r *Run) after(ctx context.Context, total int) error {
 	done := r.state.Step
 	last := done == total
 	if last || r.EvalEvery > 0 && done%r.EvalEvery == 0 {
 		before := r.state.BestStep
-		if err := r.evaluate(); err != nil {
+		if err := r.evaluate(ctx); err != nil {
 			return err
 		}
 		if r.Patience > 0 && r.state.BadEvals >= r.Patience && !last {
@@ -215,12 +215,12 @@ func (r *Run) after(total int) error {
 	return nil
 }
 
-func (r *Run) evaluate() error {
+func (r *Run) evaluate(ctx context.Context) error {
 	if len(r.Eval) == 0 || r.evaluated == r.state.Step {
 		return nil
 	}
 	begin := time.Now()
-	loss, tokens, err := eval.MeanLoss(r.Session, r.Eval)
+	loss, tokens, err := eval.MeanLoss(ctx, r.Session, r.Eval)
 	if err != nil {
 		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
 	}
