@@ -102,7 +102,7 @@ func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
 			conv = fresh()
 			continue
 		}
-		r, err := generate.Run(ctx, d, l.text.tok, ids, generate.Options{MaxNewTokens: o.maxNew, Stops: l.text.stops,
+		r, err := generate.Run(ctx, d, l.text.tok, ids, generate.Options{MaxNewTokens: o.maxNew, Stops: l.text.stops, Continue: true,
 			Sampling: generate.Sampling{Temperature: o.temperature, TopP: o.topP, Seed: o.seed + turn}, OnText: func(t string) { fmt.Fprint(s.out, t) }})
 		if err != nil {
 			return err

@@ -23,6 +23,9 @@ type Options struct {
 	Sampling
 	MaxNewTokens int
 	Stops        []int32 // ids that end the turn; empty = none does
+	// Continue keeps what the decoder has of the prompt's beginning, as a conversation's next turn wants. Without it the
+	// prompt is computed whole, so that the result depends on nothing before it to the last bit.
+	Continue bool
 	// OnText gets the text as it grows, whole characters at a time; nil = not.
 	OnText func(string)
 }
@@ -44,8 +47,13 @@ func Run(ctx context.Context, d *session.Decoder, tok *tokenizer.Tokenizer, prom
 	if len(prompt) > d.Rows() {
 		return r, fmt.Errorf("generate: the prompt has %d tokens, the context %d", len(prompt), d.Rows())
 	}
-	d.Reset()
-	logits, err := d.Feed(prompt)
+	rest := prompt
+	if o.Continue {
+		rest = d.Keep(prompt)
+	} else {
+		d.Reset()
+	}
+	logits, err := d.Feed(rest)
 	if err != nil {
 		return r, err
 	}

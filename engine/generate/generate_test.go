@@ -200,3 +200,29 @@ func TestSamplingHasGreedyAsItsLimit(t *testing.T) {
 		}
 	}
 }
+
+// The turns of a conversation, each prompt going on from the last turn's text or from a part of it, have the ids that they
+// have each computed whole.
+func TestContinuedTurnsAreAsComputedWhole(t *testing.T) {
+	d, tok := random(t, 128)
+	text := slices.Clone(prompt)
+	for turn := range 5 {
+		o := Options{MaxNewTokens: 12, Continue: true}
+		if turn%2 == 1 {
+			o.Sampling = Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(turn)}
+		}
+		r, err := Run(t.Context(), d, tok, text, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Continue = false
+		whole, err := Run(t.Context(), d, tok, text, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(r.NewIDs, whole.NewIDs) || r.Text != whole.Text {
+			t.Errorf("turn %d: %v, computed whole %v", turn, r.NewIDs, whole.NewIDs)
+		}
+		text = append(append(text, r.NewIDs[:10-turn]...), 80, int32(90+turn)) // the last tokens are taken back
+	}
+}

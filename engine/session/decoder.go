@@ -18,7 +18,7 @@ const prefill = 512
 type Decoder struct {
 	s     *Session
 	rows  int // S, of the cache
-	at    int // tokens in the cache
+	fed   []int32 // the tokens in the cache
 	cache map[string]exec.Operand
 }
 
@@ -46,18 +46,29 @@ func (s *Session) NewDecoder(rows int) (*Decoder, error) {
 func (d *Decoder) Rows() int { return d.rows }
 
 // Len is how many tokens have been fed since the last Reset.
-func (d *Decoder) Len() int { return d.at }
+func (d *Decoder) Len() int { return len(d.fed) }
 
 // Reset forgets everything fed.
-func (d *Decoder) Reset() { d.at = 0 }
+func (d *Decoder) Reset() { d.fed = d.fed[:0] }
+
+// Keep forgets what was fed from where it departs from ids, and gives the ids yet to be fed. One at least is, since the
+// logits follow it.
+func (d *Decoder) Keep(ids []int32) []int32 {
+	n := 0
+	for n < len(d.fed) && n < len(ids)-1 && d.fed[n] == ids[n] {
+		n++
+	}
+	d.fed = d.fed[:n]
+	return ids[n:]
+}
 
 // Feed continues with ids and gives the logits (V) that follow the last of them, valid until the next call.
 func (d *Decoder) Feed(ids []int32) ([]float32, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("feed: no tokens")
 	}
-	if d.at+len(ids) > d.rows {
-		return nil, fmt.Errorf("feed: %d tokens behind %d in a cache of %d", len(ids), d.at, d.rows)
+	if d.Len()+len(ids) > d.rows {
+		return nil, fmt.Errorf("feed: %d tokens behind %d in a cache of %d", len(ids), d.Len(), d.rows)
 	}
 	var logits []float32
 	for len(ids) > 0 {
@@ -86,7 +97,7 @@ func (d *Decoder) chunk(ids []int32) ([]float32, error) {
 	for i := range positions {
 		positions[i] = -1
 		if i < len(ids) {
-			positions[i] = int32(d.at + i)
+			positions[i] = int32(d.Len() + i)
 		}
 	}
 	for name, v := range map[string][]int32{nn.IDs: padded, nn.Positions: positions, nn.Rows: {int32(len(ids) - 1)}} {
@@ -97,7 +108,7 @@ func (d *Decoder) chunk(ids []int32) ([]float32, error) {
 	if err := p.runner.Run(context.Background()); err != nil {
 		return nil, err
 	}
-	d.at += len(ids)
+	d.fed = append(d.fed, ids...)
 	return d.s.floats(p.runner.Output(0))
 }
 

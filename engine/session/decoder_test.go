@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -102,5 +103,45 @@ func TestDecoderRoom(t *testing.T) {
 	}
 	if _, err := d.Feed(nil); err == nil {
 		t.Error("no tokens were fed without an error")
+	}
+}
+
+// What a conversation has in common with the text before it is not fed again, and what follows it is forgotten.
+func TestKeepGoesOnAsIfFedAnew(t *testing.T) {
+	s := open(t)
+	d, err := s.NewDecoder(16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	first := []int32{70, 71, 72, 73, 74, 75}
+	for _, c := range []struct {
+		name string
+		ids  []int32
+		kept int
+	}{
+		{"longer", []int32{70, 71, 72, 73, 74, 75, 76, 77}, 6},
+		{"other end", []int32{70, 71, 72, 90, 91}, 3},
+		{"shorter", []int32{70, 71, 72}, 2},
+		{"same", first, 5},
+		{"other", []int32{90, 71, 72}, 0},
+		{"none", nil, 0},
+	} {
+		d.Reset()
+		feed(t, d, first...)
+		rest := d.Keep(c.ids)
+		if d.Len() != c.kept || !slices.Equal(rest, c.ids[c.kept:]) {
+			t.Errorf("%s: %d kept and %v left to feed, want %d", c.name, d.Len(), rest, c.kept)
+		}
+		if len(rest) == 0 {
+			continue
+		}
+		got := feed(t, d, rest...)
+		d.Reset()
+		for i, want := range feed(t, d, c.ids...) {
+			if math.Abs(float64(got[i]-want)) > 1e-5 {
+				t.Fatalf("%s: logit %d is %g, fed anew %g", c.name, i, got[i], want)
+			}
+		}
 	}
 }
