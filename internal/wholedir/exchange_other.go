@@ -1,0 +1,5 @@
+//go:build !linux
+
+package wholedir
+
+func exchange(string, string) error { return errNoExchange }
