@@ -153,9 +153,7 @@ func (c *countdown) Err() error {
 func TestMeanLossStopsBetweenBatches(t *testing.T) {
 	j := newJudge(t)
 	batches := pack.PackEval(examples(), 64, pack.Options{})
-	if len(batches) < 2 {
-		t.Fatalf("%d batches; the test needs two", len(batches))
-	}
+	batches = append(batches, batches...)
 	loss, tokens, err := MeanLoss(&countdown{t.Context(), 1}, j.s, batches)
 	if !errors.Is(err, context.Canceled) || loss != 0 || tokens != 0 {
 		t.Errorf("loss %g over %d tokens, %v", loss, tokens, err)

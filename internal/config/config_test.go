@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -92,6 +93,57 @@ func TestAllComplaintsAtOnce(t *testing.T) {
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("missing %q in\n%v", want, err)
+		}
+	}
+}
+
+// Values are checked although keys are wrong, and what has its complaint gets no second.
+func TestComplaintsOfBothKinds(t *testing.T) {
+	path := runDir(t, "run.yaml", "model: m\nmetod: full\nrun_dri: out\ndata: {train: [{path: rows.jsonl, repeat: many, weight: -1}], eval: [7]}\n"+
+		"train: {steps: -1, epochs: x, adam: 3}\nlora: {r: 0}\n")
+	_, err := Load(path, []string{"train.seed=-1"})
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%v", err)
+	}
+	want := []string{"metod is not a key", "run_dri is not a key", "data.train[0].repeat is the text", "data.eval[0] is 7", "train.epochs is the text", "train.adam is 3",
+		"data.train[0].weight is -1", "lora.r is 0", "train.steps is -1", "train.seed is -1"}
+	for _, w := range want {
+		if strings.Count(err.Error(), w) != 1 {
+			t.Errorf("%q is not once in\n%v", w, err)
+		}
+	}
+	if len(e.Problems) != len(want) {
+		t.Errorf("%d complaints, want %d:\n%v", len(e.Problems), len(want), err)
+	}
+}
+
+// A variable that names no key is a misspelt one, unless it is the tests' own.
+func TestMisspeltVariables(t *testing.T) {
+	t.Setenv("ATTUNE_SHARED", "somewhere")
+	t.Setenv("ATTUNE_TRAIN_SEED", "5")
+	path := runDir(t, "run.yaml", small)
+	if c, err := Load(path, nil); err != nil || c.Train.Seed != 5 {
+		t.Errorf("seed %d, %v", c.Train.Seed, err)
+	}
+	t.Setenv("ATTUNE_TRAIN_LERNING_RATE", "3")
+	t.Setenv("ATTUNE_train_steps", "3")
+	t.Setenv("ATTUNE_ZZ", "")
+	_, err := Load(path, nil)
+	for _, w := range []string{"environment: ATTUNE_TRAIN_LERNING_RATE names no key of the run file; did you mean ATTUNE_TRAIN_LEARNING_RATE?",
+		"environment: ATTUNE_train_steps names no key of the run file; did you mean ATTUNE_TRAIN_STEPS?", "environment: ATTUNE_ZZ names no key of the run file; unset it"} {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("%q is not in\n%v", w, err)
+		}
+	}
+}
+
+// What data/loader would refuse only after the rows are read is refused here.
+func TestMoreThanTheLoaderTakes(t *testing.T) {
+	_, err := Load(runDir(t, "run.yaml", "model: m\ndata: {train: [{path: rows.jsonl, repeat: 100000, weight: 1e5}]}\nrun_dir: out\n"), []string{"train.epochs=1e8"})
+	for _, w := range []string{"train.epochs is 1e+08; it must be at most 1000000", "data.train[0].repeat is 100000", "data.train[0].weight is 100000"} {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("%q is not in\n%v", w, err)
 		}
 	}
 }

@@ -15,9 +15,19 @@ type problems struct {
 	origin string         // where the settings come from, if not from the file
 	lines  map[string]int // of the file's keys, by dotted path
 	list   []string
+	marked []string // keys that have a complaint, or that were meant by a misspelt one
+}
+
+// known says whether there is a complaint already about a key, the section it is in or the source it belongs to.
+func (p *problems) known(key string) bool {
+	return slices.ContainsFunc(p.marked, func(m string) bool {
+		rest, ok := strings.CutPrefix(key, m)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 func (p *problems) add(key, what string) {
+	p.marked = append(p.marked, key)
 	where := p.origin
 	if p.lines != nil {
 		where = p.file + ": "
@@ -58,17 +68,19 @@ func (p *problems) unknown(prefix, key string, fields []field) {
 	for i, f := range fields {
 		known[i] = f.key
 	}
-	hint := ""
+	meant := ""
 	if n := nearest(key, known); n != "" {
-		hint = "; did you mean " + prefix + n + "?"
+		meant = prefix + n
 	}
 	leaves(reflect.TypeOf(Config{}), "", func(path string, f field) {
 		if f.key == key {
-			hint = "; did you mean " + path + "?"
+			meant = path
 		}
 	})
-	if hint == "" {
-		hint = "; known here: " + strings.Join(known, ", ")
+	hint := "; known here: " + strings.Join(known, ", ")
+	if meant != "" {
+		hint = "; did you mean " + meant + "?"
+		p.marked = append(p.marked, meant) // that it is missing, or still its default, is no news
 	}
 	p.add(prefix+key, "is not a key of the run file"+hint)
 }

@@ -150,3 +150,25 @@ func TestAbsolute(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// A copy made absolute or portable leaves the run it was copied from alone.
+func TestCopiesShareNoPaths(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := Default()
+	c.Model, c.RunDir, c.Template, c.LoRA.InitFrom = "models/m", "runs/r", "own/chat.jinja", "../adapter"
+	c.Data.Train, c.Data.Eval = []Source{{Path: "rows/a.jsonl"}}, []Source{{Path: "/elsewhere/b.jsonl"}}
+	before := string(c.YAML(false))
+	abs := c
+	abs.Absolute()
+	p := c.Portable()
+	if after := string(c.YAML(false)); after != before {
+		t.Errorf("the original became\n%s", after)
+	}
+	if !filepath.IsAbs(abs.Data.Train[0].Path) {
+		t.Errorf("not absolute: %+v", abs.Data)
+	}
+	want := []string{"m", "r", "chat.jinja", "adapter", "a.jsonl", "b.jsonl"}
+	if got := []string{p.Model, p.RunDir, p.Template, p.LoRA.InitFrom, p.Data.Train[0].Path, p.Data.Eval[0].Path}; !reflect.DeepEqual(got, want) {
+		t.Errorf("portable: %q, want %q", got, want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -52,6 +53,7 @@ func Load(path string, sets []string) (Config, error) {
 	}
 	p.origin = "environment: "
 	p.decode(environment(), reflect.ValueOf(&c).Elem(), "")
+	p.misspelt(os.Environ())
 	p.origin = "--set "
 	for _, s := range sets {
 		p.decode(override(s, p), reflect.ValueOf(&c).Elem(), "")
@@ -60,9 +62,7 @@ func Load(path string, sets []string) (Config, error) {
 	if path != "" {
 		p.origin = path + ": "
 	}
-	if len(p.list) == 0 {
-		c.validate(p)
-	}
+	c.validate(p)
 	if len(p.list) > 0 {
 		return c, &Error{File: path, Problems: p.list}
 	}
@@ -118,6 +118,33 @@ func environment() map[string]any {
 	return settings
 }
 
+// notSettings are the ATTUNE_* variables that are no keys of a run file: they are the tests' and CI's.
+var notSettings = []string{"ATTUNE_PYTHON", "ATTUNE_RECIPE", "ATTUNE_SHARED", "ATTUNE_SMOLLM2", "ATTUNE_TEST_AS_PROGRAM", "ATTUNE_TEST_PEAK_FILE"}
+
+// misspelt complains about the ATTUNE_* variables that name no key: viper asks only for those that do. environ is as
+// os.Environ gives it.
+func (p *problems) misspelt(environ []string) {
+	paths, names := map[string]string{}, []string(nil)
+	leaves(reflect.TypeOf(Config{}), "", func(path string, _ field) {
+		name := strings.ReplaceAll(path, ".", "_")
+		paths[name], names = path, append(names, name)
+	})
+	slices.Sort(environ)
+	for _, pair := range environ {
+		variable, _, _ := strings.Cut(pair, "=")
+		key, ours := strings.CutPrefix(variable, "ATTUNE_")
+		if !ours || paths[strings.ToLower(key)] != "" && key == strings.ToUpper(key) || slices.Contains(notSettings, variable) {
+			continue
+		}
+		hint := "unset it"
+		if n := nearest(strings.ToLower(key), names); n != "" {
+			hint = "did you mean ATTUNE_" + strings.ToUpper(n) + "?"
+			p.marked = append(p.marked, paths[n])
+		}
+		p.add(variable, "names no key of the run file; "+hint)
+	}
+}
+
 // walkStrings gives environment values the types their text has in YAML.
 func walkStrings(m map[string]any) {
 	for k, val := range m {
@@ -171,12 +198,34 @@ func (c *Config) rebase(dir string) {
 	if strings.HasSuffix(c.Template, ".jinja") {
 		fix(&c.Template)
 	}
-	for i := range c.Data.Train {
-		fix(&c.Data.Train[i].Path)
+	c.Data.Train, c.Data.Eval = slices.Clone(c.Data.Train), slices.Clone(c.Data.Eval) // copies of the Config share them
+	for _, sources := range [][]Source{c.Data.Train, c.Data.Eval} {
+		for i := range sources {
+			fix(&sources[i].Path)
+		}
 	}
-	for i := range c.Data.Eval {
-		fix(&c.Data.Eval[i].Path)
+}
+
+// Portable is the run without the directories it lay in, for a file that is given to others: paths are base names.
+func (c Config) Portable() Config {
+	c.Absolute() // "." has a name, too
+	base := func(p *string) {
+		if *p != "" {
+			*p = filepath.Base(*p)
+		}
 	}
+	base(&c.Model)
+	base(&c.RunDir)
+	base(&c.LoRA.InitFrom)
+	if strings.HasSuffix(c.Template, ".jinja") {
+		base(&c.Template)
+	}
+	for _, sources := range [][]Source{c.Data.Train, c.Data.Eval} {
+		for i := range sources {
+			base(&sources[i].Path)
+		}
+	}
+	return c
 }
 
 // Absolute makes every path of the run absolute, for a copy that is read from elsewhere.

@@ -5,10 +5,17 @@ import (
 	"os"
 )
 
-// validate adds a complaint for every value that cannot be run, and for every file that is not there.
+// The most that data/loader takes.
+const (
+	maxShare  = 10_000
+	maxEpochs = 1_000_000
+)
+
+// validate adds a complaint for every value that cannot be run, and for every file that is not there. Keys that have one
+// already get no second.
 func (c *Config) validate(p *problems) {
 	need := func(ok bool, key, format string, a ...any) {
-		if !ok {
+		if !ok && !p.known(key) {
 			p.add(key, fmt.Sprintf(format, a...))
 		}
 	}
@@ -24,13 +31,13 @@ func (c *Config) validate(p *problems) {
 	}{{"data.train", c.Data.Train}, {"data.eval", c.Data.Eval}} {
 		for i, s := range group.sources {
 			key := fmt.Sprintf("%s[%d]", group.key, i)
-			if s.Path == "" {
-				p.add(key+".path", "is missing")
-			} else if st, err := os.Stat(s.Path); err != nil || st.IsDir() {
-				p.add(key+".path", s.Path+" is not a file")
+			need(s.Path != "", key+".path", "is missing")
+			if s.Path != "" {
+				st, err := os.Stat(s.Path)
+				need(err == nil && !st.IsDir(), key+".path", "%s is not a file", s.Path)
 			}
-			need(s.Weight > 0, key+".weight", "is %g; it must be over 0", s.Weight)
-			need(s.Repeat >= 1, key+".repeat", "is %d; it must be at least 1", s.Repeat)
+			need(s.Weight > 0 && s.Weight <= maxShare, key+".weight", "is %g; it must be over 0 and at most %d", s.Weight, maxShare)
+			need(s.Repeat >= 1 && s.Repeat <= maxShare, key+".repeat", "is %d; it must be at least 1 and at most %d", s.Repeat, maxShare)
 		}
 	}
 	need(c.SystemRatio >= 0 && c.SystemRatio <= 1, "system_ratio", "is %g; it must lie between 0 and 1", c.SystemRatio)
@@ -46,7 +53,8 @@ func (c *Config) validate(p *problems) {
 		}
 	}
 	t := c.Train
-	need(t.Epochs > 0 || t.Steps > 0, "train.epochs", "is %g; set it, or train.steps, over 0", t.Epochs)
+	need(t.Epochs > 0 || t.Steps != 0, "train.epochs", "is %g; set it, or train.steps, over 0", t.Epochs)
+	need(t.Epochs <= maxEpochs || t.Steps > 0, "train.epochs", "is %g; it must be at most %d, or set train.steps", t.Epochs, maxEpochs)
 	need(t.Steps >= 0, "train.steps", "is %d; it must not be negative", t.Steps)
 	need(t.ExamplesPerStep >= 1, "train.examples_per_step", "is %d; it must be at least 1", t.ExamplesPerStep)
 	need(t.LearningRate > 0, "train.learning_rate", "is %g; it must be positive", t.LearningRate)
