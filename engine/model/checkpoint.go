@@ -1,11 +1,8 @@
 package model
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,17 +18,9 @@ var ErrWeights = errors.New("weights do not fit config.json")
 
 // Checkpoint is an open Hugging Face directory.
 type Checkpoint struct {
-	Dir        string
-	Config     *Config
-	Generation Generation
-	set        *safetensors.Set
-}
-
-// Generation is what generation_config.json and config.json say about ids.
-type Generation struct {
-	BOS *int
-	Pad *int
-	EOS []int32 // any of these ends the text
+	Dir    string
+	Config *Config
+	set    *safetensors.Set
 }
 
 // Tensor is a weight's name and shape.
@@ -40,14 +29,10 @@ type Tensor struct {
 	Shape []int
 }
 
-// Open reads the directory's configs and maps its weights, and checks that they fit: every missing, extra and mis-shaped
+// Open reads the directory's config.json and maps its weights, and checks that they fit: every missing, extra and mis-shaped
 // tensor is named in one error, which wraps ErrWeights.
 func Open(dir string) (*Checkpoint, error) {
 	c, err := ReadConfig(dir)
-	if err != nil {
-		return nil, err
-	}
-	gen, err := readGeneration(dir, c)
 	if err != nil {
 		return nil, err
 	}
@@ -55,39 +40,11 @@ func Open(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	ck := &Checkpoint{Dir: dir, Config: c, Generation: gen, set: set}
+	ck := &Checkpoint{Dir: dir, Config: c, set: set}
 	if err := ck.check(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load %s: %w", dir, err), set.Close())
 	}
 	return ck, nil
-}
-
-func readGeneration(dir string, c *Config) (Generation, error) {
-	var f struct {
-		BOS *int     `json:"bos_token_id"`
-		Pad *int     `json:"pad_token_id"`
-		EOS tokenIDs `json:"eos_token_id"`
-	}
-	path := filepath.Join(dir, "generation_config.json")
-	b, err := readSmall(path)
-	if err == nil {
-		if err := json.Unmarshal(b, &f); err != nil {
-			return Generation{}, fmt.Errorf("load generation config %s: %w", path, err)
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return Generation{}, fmt.Errorf("load generation config: %w", err)
-	}
-	g := Generation{BOS: f.BOS, Pad: f.Pad, EOS: f.EOS}
-	if g.BOS == nil {
-		g.BOS = c.BOSTokenID
-	}
-	if g.Pad == nil {
-		g.Pad = c.PadTokenID
-	}
-	if len(g.EOS) == 0 {
-		g.EOS = c.EOSTokenID
-	}
-	return g, nil
 }
 
 // dtypes are those of the weights attune reads, by the format's spelling.
@@ -161,21 +118,6 @@ func (ck *Checkpoint) Dtype(name string) kernels.Dtype {
 
 // Release lets go of the memory that reading a weight took; its bytes come from the file again where they are needed.
 func (ck *Checkpoint) Release(name string) { ck.set.Release(name) }
-
-// Weights are all the model's tensors, in the order in which its graph uses them.
-func (ck *Checkpoint) Weights() ([]Weight, error) {
-	ts, err := ck.Config.Tensors()
-	if err != nil {
-		return nil, err
-	}
-	ws := make([]Weight, len(ts))
-	for i, t := range ts {
-		if ws[i], err = ck.Weight(t.Name); err != nil {
-			return nil, err
-		}
-	}
-	return ws, nil
-}
 
 // Files are the weights' files, for provenance.
 func (ck *Checkpoint) Files() []string { return ck.set.Paths() }

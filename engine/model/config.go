@@ -1,5 +1,5 @@
 // Package model knows the architectures: one file each, named after config.json's model_type. It reads a Hugging Face
-// directory (config.json, generation_config.json, safetensors), builds the graph of a training step or of generation
+// directory (config.json, safetensors), builds the graph of a training step or of generation
 // through engine/nn, and makes small random models. Names of fields and weights are Hugging Face's.
 package model
 
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // ErrUnsupported marks models that are well-formed but use something attune does not have.
@@ -42,11 +41,6 @@ type Config struct {
 	RopeScaling           *Rope    `json:"rope_scaling"`    // published models: beside rope_theta
 	RopeParameters        *Rope    `json:"rope_parameters"` // transformers 5: both in one
 	PartialRotaryFactor   *float64 `json:"partial_rotary_factor"`
-	TorchDtype            string   `json:"torch_dtype"`
-	Dtype                 string   `json:"dtype"` // transformers 5
-	BOSTokenID            *int     `json:"bos_token_id"`
-	EOSTokenID            tokenIDs `json:"eos_token_id"`
-	PadTokenID            *int     `json:"pad_token_id"`
 
 	QuantizationConfig json.RawMessage `json:"quantization_config"`
 }
@@ -61,22 +55,6 @@ type Rope struct {
 	HighFreqFactor                *float64 `json:"high_freq_factor"`
 	OriginalMaxPositionEmbeddings *float64 `json:"original_max_position_embeddings"`
 	PartialRotaryFactor           *float64 `json:"partial_rotary_factor"`
-}
-
-// tokenIDs is one id or a list of them.
-type tokenIDs []int32
-
-func (t *tokenIDs) UnmarshalJSON(b []byte) error {
-	*t = nil
-	if string(b) == "null" {
-		return nil
-	}
-	var one int32
-	if json.Unmarshal(b, &one) == nil {
-		*t = tokenIDs{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]int32)(t))
 }
 
 // Bounds against broken files: config.json and its like are small, and models have hundreds of layers at most.
@@ -210,14 +188,6 @@ func (c *Config) act() (string, error) {
 		return "gelu_tanh", nil
 	}
 	return "", fmt.Errorf("hidden_act %q is %w; there are silu, gelu, gelu_pytorch_tanh", c.HiddenAct, ErrUnsupported)
-}
-
-// StoredDtype is the dtype that config.json says the weights have, in torch's words ("bfloat16"); "" if it does not say.
-func (c *Config) StoredDtype() string {
-	if c.Dtype != "" {
-		return c.Dtype
-	}
-	return strings.TrimPrefix(c.TorchDtype, "torch.")
 }
 
 func optional(p *int) string {

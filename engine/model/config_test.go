@@ -2,8 +2,6 @@ package model
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -80,38 +78,10 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-func TestGenerationConfig(t *testing.T) {
-	for _, c := range []struct {
-		config, generation string
-		want               []int32
-	}{
-		{`,"eos_token_id":2`, ``, []int32{2}},
-		{`,"eos_token_id":[2,3]`, ``, []int32{2, 3}},
-		{`,"eos_token_id":2`, `{"eos_token_id":[4,5]}`, []int32{4, 5}},
-		{`,"eos_token_id":2`, `{"eos_token_id":7}`, []int32{7}},
-		{`,"eos_token_id":null`, `{}`, nil},
-	} {
-		dir := t.TempDir()
-		cfg, err := ParseConfig([]byte(`{"model_type":"llama",` + smallest + c.config + `}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.generation != "" {
-			if err := os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(c.generation), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		g, err := readGeneration(dir, cfg)
-		if err != nil || len(g.EOS) != len(c.want) || len(g.EOS) > 0 && (g.EOS[0] != c.want[0] || g.EOS[len(g.EOS)-1] != c.want[len(c.want)-1]) {
-			t.Errorf("%s, %s: got %v, %v; want %v", c.config, c.generation, g.EOS, err, c.want)
-		}
-	}
-}
-
 // FuzzParseConfig: whatever the text, an error or a config whose graph can be built.
 func FuzzParseConfig(f *testing.F) {
 	f.Add(`{"model_type":"llama",` + smallest + `}`)
-	f.Add(`{"model_type":"qwen3",` + smallest + `,"rope_scaling":{"type":"linear","factor":2},"eos_token_id":[1]}`)
+	f.Add(`{"model_type":"qwen3",` + smallest + `,"rope_scaling":{"type":"linear","factor":2}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ParseConfig([]byte(text))
 		if err != nil || c.NumHiddenLayers > 4 {

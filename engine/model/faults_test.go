@@ -29,11 +29,23 @@ func fresh(t *testing.T, o NewOptions) (*Checkpoint, []Weight) {
 			t.Error(err)
 		}
 	})
-	ws, err := ck.Weights()
+	return ck, weights(t, ck)
+}
+
+// weights are all the checkpoint's tensors, in the order in which its graph uses them.
+func weights(t *testing.T, ck *Checkpoint) []Weight {
+	t.Helper()
+	ts, err := ck.Config.Tensors()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ck, ws
+	ws := make([]Weight, len(ts))
+	for i, x := range ts {
+		if ws[i], err = ck.Weight(x.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ws
 }
 
 // A model that cannot be saved leaves nothing behind.
@@ -149,24 +161,6 @@ func TestLinears(t *testing.T) {
 	}
 }
 
-// Both spellings of the dtype are read, torch's prefix too.
-func TestStoredDtype(t *testing.T) {
-	for text, want := range map[string]string{
-		`"torch_dtype":"torch.bfloat16"`:             "bfloat16",
-		`"torch_dtype":"float16"`:                    "float16",
-		`"dtype":"float32","torch_dtype":"bfloat16"`: "float32",
-		`"bos_token_id":1`:                           "",
-	} {
-		c, err := ParseConfig([]byte(`{"model_type":"llama","vocab_size":8,"hidden_size":4,"intermediate_size":4,"num_hidden_layers":1,"num_attention_heads":1,` + text + `}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := c.StoredDtype(); got != want {
-			t.Errorf("%s is %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestDirectoriesThatAreNoModel(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -176,12 +170,6 @@ func TestDirectoriesThatAreNoModel(t *testing.T) {
 		{"no config", func(dir string) error { return os.Remove(filepath.Join(dir, "config.json")) }, "config.json"},
 		{"broken config", func(dir string) error { return os.WriteFile(filepath.Join(dir, "config.json"), []byte("{"), 0o600) }, "config.json"},
 		{"endless config", func(dir string) error { return os.Truncate(filepath.Join(dir, "config.json"), maxConfig+1) }, "at most"},
-		{"broken generation config", func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte("{"), 0o600)
-		}, "generation_config.json"},
-		{"endless generation config", func(dir string) error {
-			return os.Truncate(filepath.Join(dir, "generation_config.json"), maxConfig+1)
-		}, "generation_config.json"},
 		{"no weights", func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) }, "safetensors"},
 		{"cut weights", func(dir string) error { return os.Truncate(filepath.Join(dir, "model.safetensors"), 1000) }, "model.safetensors"},
 	}

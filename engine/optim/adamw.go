@@ -152,18 +152,6 @@ func (a *AdamW) Grad(name string) (exec.Operand, error) {
 	return a.tensor(a.grads, i), nil
 }
 
-// Bytes is what NewAdamW allocated.
-func (a *AdamW) Bytes() int64 {
-	var n int64
-	for _, b := range a.buffers() {
-		n += b.Bytes()
-	}
-	return n
-}
-
-// Steps is the number of steps taken, those before a Load included.
-func (a *AdamW) Steps() int { return a.steps }
-
 // ZeroGrad sets all gradients to zero, before the first micro-batch of a step.
 func (a *AdamW) ZeroGrad() error {
 	all := exec.Operand{Buf: a.grads, Dtype: kernels.Float32, Shape: []int{int(a.grads.Bytes() / 4)}}

@@ -142,8 +142,8 @@ func TestEqualsTorch(t *testing.T) {
 			near(t, b.Name()+", b", read(t, b, ps[1].Value), c.b)
 			near(t, b.Name()+", w's first moment", read(t, b, a.tensor(a.exp, 0)), c.exp)
 			near(t, b.Name()+", b's second moment", read(t, b, a.tensor(a.expSq, 1)), c.sq)
-			if a.Steps() != len(norms) {
-				t.Errorf("%d steps", a.Steps())
+			if a.steps != len(norms) {
+				t.Errorf("%d steps", a.steps)
 			}
 		}
 	}
@@ -195,16 +195,11 @@ func TestResume(t *testing.T) {
 		if err := first.Save(read, func(x Tensor) error { saved[x.Name] = x; return nil }); err != nil {
 			rt.Fatal(err)
 		}
-		for _, x := range first.State() {
-			if s, ok := saved[x.Name]; !ok || len(s.Shape) != len(x.Shape) {
-				rt.Fatalf("%s is in the state's list and saved as %+v", x.Name, s)
-			}
-		}
 		second, err := NewAdamW(b, values, o)
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if err := second.Load(first.Steps(), func(name string, _ []int) ([]byte, error) { return saved[name].Data, nil }); err != nil {
+		if err := second.Load(first.steps, func(name string, _ []int) ([]byte, error) { return saved[name].Data, nil }); err != nil {
 			rt.Fatal(err)
 		}
 		take(b, second, cut, steps)
@@ -235,8 +230,8 @@ func TestNonFiniteGradient(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	near(t, "w", read(t, b, ps[0].Value), before)
-	if a.Steps() != 0 {
-		t.Errorf("%d steps counted", a.Steps())
+	if a.steps != 0 {
+		t.Errorf("%d steps counted", a.steps)
 	}
 }
 
@@ -265,8 +260,8 @@ func TestNewAdamWRefuses(t *testing.T) {
 	}
 }
 
-// What Bytes says is what was allocated, and Close gives it back.
-func TestBytes(t *testing.T) {
+// Gradients and two moments are allocated, and Close gives them back.
+func TestClose(t *testing.T) {
 	b := reference()
 	p := param(t, b, "w", make([]float32, 33), 33)
 	before := b.Allocated
@@ -274,8 +269,8 @@ func TestBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := b.Allocated - before; a.Bytes() != got || got < 3*33*4 {
-		t.Errorf("Bytes %d, allocated %d", a.Bytes(), got)
+	if got := b.Allocated - before; got < 3*33*4 {
+		t.Errorf("%d bytes allocated", got)
 	}
 	if err := a.Close(); err != nil || b.Allocated != before {
 		t.Errorf("%d bytes left, %v", b.Allocated-before, err)

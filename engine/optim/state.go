@@ -16,19 +16,8 @@ type Tensor struct {
 // suffixes of the moments, in the order they are saved.
 var moments = [...]string{".exp_avg", ".exp_avg_sq"}
 
-// State lists the tensors of the state without their data, in the order of Save.
-func (a *AdamW) State() []Tensor {
-	var ts []Tensor
-	for _, p := range a.params {
-		for _, suffix := range moments {
-			ts = append(ts, Tensor{Name: p.Name + suffix, Shape: p.Value.Shape})
-		}
-	}
-	return ts
-}
-
-// Save gives every tensor of the state to put, one after the other, with the bytes that read gives. Steps is saved by
-// the caller.
+// Save gives every tensor of the state to put, one after the other, with the bytes that read gives. The
+// number of steps is saved by the caller.
 func (a *AdamW) Save(read func(exec.Operand) ([]byte, error), put func(Tensor) error) error {
 	for i, p := range a.params {
 		for j, buf := range []exec.Buffer{a.exp, a.expSq} {

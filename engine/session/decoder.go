@@ -17,7 +17,7 @@ const prefill = 512
 // Decoder reads and writes a key/value cache: each Feed continues the text before it.
 type Decoder struct {
 	s     *Session
-	rows  int // S, of the cache
+	rows  int     // S, of the cache
 	fed   []int32 // the tokens in the cache
 	cache map[string]exec.Operand
 }
