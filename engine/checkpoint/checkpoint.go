@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"attune/internal/safetensors"
 	"attune/internal/wholedir"
@@ -27,7 +29,6 @@ const (
 	weightsName   = "weights.safetensors"
 	optimizerName = "optimizer.safetensors"
 	prefix        = "step-"
-	tempPrefix    = "." + prefix // of what internal/wholedir is still writing
 )
 
 // ErrCorrupt marks a checkpoint that is not whole.
@@ -44,11 +45,12 @@ type State struct {
 	Seconds       float64           `json:"seconds"`         // spent training, over all parts of the run
 	FirstLoss     *float64          `json:"first_eval_loss"` // before the first step; nil = not evaluated yet
 	BestStep      int               `json:"best_step"`
-	BestLoss      *float64          `json:"best_loss"`      // nil = not evaluated yet
-	BadEvals      int               `json:"bad_evals"`      // evaluations since the best one
-	EvalLoss      *float64          `json:"last_eval_loss"` // nil = not evaluated yet
+	BestLoss      *float64          `json:"best_loss"`          // nil = not evaluated yet
+	BadEvals      int               `json:"bad_evals"`          // evaluations since the best one
+	EvalLoss      *float64          `json:"last_eval_loss"`     // nil = not evaluated yet
+	EvalDue       bool              `json:"eval_due,omitempty"` // the evaluation after Step was interrupted
 	Stopped       string            `json:"stopped,omitempty"`
-	Identity      map[string]string `json:"identity"` // what must not change: hashes of model, template, data, recipe
+	Identity      map[string]string `json:"identity"` // what must not change: hashes of model, template, data, eval, recipe
 	Files         map[string]string `json:"files"`    // SHA-256 of the other files
 }
 
@@ -92,42 +94,53 @@ type Checkpoint struct {
 	Optimizer *safetensors.File
 }
 
-// Open reads the checkpoint in dir after comparing every file with its hash.
+// Open reads the checkpoint in dir after comparing every file with its hash. What is missing or damaged is ErrCorrupt;
+// another format and a file that cannot be read now are not: the checkpoint may be whole.
 func Open(dir string) (*Checkpoint, error) {
 	b, err := os.ReadFile(filepath.Join(dir, stateName))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
+		return nil, fault(dir, err)
 	}
 	c := &Checkpoint{Dir: dir}
 	if err := json.Unmarshal(b, &c.State); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s: %w", dir, ErrCorrupt, stateName, err)
 	}
 	if c.Format != Format {
-		return nil, fmt.Errorf("%s: checkpoint format %d; this version of attune reads format %d", dir, c.Format, Format)
+		return nil, fmt.Errorf("%s: checkpoint format %d; this version of attune reads format %d: resume with the version that wrote it, or take another run_dir", dir, c.Format, Format)
 	}
 	for _, name := range []string{weightsName, optimizerName} {
 		got, err := hashFile(filepath.Join(dir, name))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
+			return nil, fault(dir, err)
 		}
 		if got != c.Files[name] {
 			return nil, fmt.Errorf("%s: %w: %s does not have the SHA-256 that %s names", dir, ErrCorrupt, name, stateName)
 		}
 	}
 	if c.Weights, err = safetensors.Open(filepath.Join(dir, weightsName)); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
+		return nil, fault(dir, err)
 	}
 	if c.Optimizer, err = safetensors.Open(filepath.Join(dir, optimizerName)); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err), c.Weights.Close())
+		return nil, errors.Join(fault(dir, err), c.Weights.Close())
 	}
 	return c, nil
+}
+
+// fault tells a checkpoint of which something is missing or no safetensors file from one that the system does not let
+// us read: access denied, an input/output error, no more open files.
+func fault(dir string, err error) error {
+	var system syscall.Errno
+	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read checkpoint %s: %w", dir, err)
+	}
+	return fmt.Errorf("%s: %w: %w", dir, ErrCorrupt, err)
 }
 
 // Close unmaps the files.
 func (c *Checkpoint) Close() error { return errors.Join(c.Weights.Close(), c.Optimizer.Close()) }
 
-// Latest opens the newest whole checkpoint under root, nil where there is none. What was passed over, and why, is in
-// skipped.
+// Latest opens the newest whole checkpoint under root, nil where there is no checkpoint at all. Damaged ones that are
+// newer are passed over, and named in skipped; that all are damaged, or that one cannot be judged, is an error.
 func Latest(root string) (c *Checkpoint, skipped []error, err error) {
 	steps, err := list(root)
 	if err != nil {
@@ -138,9 +151,16 @@ func Latest(root string) (c *Checkpoint, skipped []error, err error) {
 		if err == nil {
 			return c, skipped, nil
 		}
+		if !errors.Is(err, ErrCorrupt) {
+			return nil, skipped, err
+		}
 		skipped = append(skipped, err)
 	}
-	return nil, skipped, nil
+	if len(skipped) > 0 {
+		return nil, skipped, fmt.Errorf("none of the %d checkpoints in %s can be used; remove that directory to start over, or take another run_dir: %w",
+			len(skipped), root, errors.Join(skipped...))
+	}
+	return nil, nil, nil
 }
 
 // list names the checkpoints under root, oldest first.
@@ -197,24 +217,8 @@ func Prune(root string, keep, best int) error {
 	return Sweep(root)
 }
 
-// Sweep removes what writes that were cut off left under root. Only the run that holds the lock may call it.
-func Sweep(root string) error {
-	entries, err := os.ReadDir(root)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("sweep checkpoints: %w", err)
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
-				return fmt.Errorf("sweep checkpoints: %w", err)
-			}
-		}
-	}
-	return nil
-}
+// Sweep tidies up after writes under root that were cut off. Only the run that holds the lock may call it.
+func Sweep(root string) error { return wholedir.Sweep(root, prefix) }
 
 func hashFile(path string) (string, error) {
 	f, err := os.Open(path)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"attune/internal/safetensors"
@@ -104,7 +105,7 @@ func TestPruneKeepsNewestAndBest(t *testing.T) {
 	for s := 1; s <= 6; s++ {
 		save(t, root, s)
 	}
-	if err := os.Mkdir(filepath.Join(root, tempPrefix+"x"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(root, ".step-000007.tmp-1"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := Prune(root, 2, 3); err != nil {
@@ -123,6 +124,44 @@ func TestPruneKeepsNewestAndBest(t *testing.T) {
 	}
 }
 
+// A run is not started over because all its checkpoints are damaged: the error names each.
+func TestAllDamagedIsAnError(t *testing.T) {
+	root := t.TempDir()
+	for s := 1; s <= 2; s++ {
+		if err := os.Remove(filepath.Join(save(t, root, s), weightsName)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, skipped, err := Latest(root)
+	if c != nil || len(skipped) != 2 || !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("%v, %v, %v", c, skipped, err)
+	}
+	for _, w := range []string{Dir(root, 1), Dir(root, 2), "start over"} {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q is not in %v", w, err)
+		}
+	}
+}
+
+// What cannot be read is not damaged: an older checkpoint does not stand in for it.
+func TestUnreadableIsNotDamaged(t *testing.T) {
+	for _, name := range []string{stateName, weightsName, optimizerName} {
+		root := t.TempDir()
+		save(t, root, 1)
+		path := filepath.Join(save(t, root, 2), name)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(name, path); err != nil { // to itself: even root cannot open it
+			t.Fatal(err)
+		}
+		c, _, err := Latest(root)
+		if c != nil || err == nil || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
+}
+
 func TestOtherFormatsAreRefusedByName(t *testing.T) {
 	dir := save(t, t.TempDir(), 1)
 	path := filepath.Join(dir, stateName)
@@ -135,5 +174,9 @@ func TestOtherFormatsAreRefusedByName(t *testing.T) {
 	}
 	if _, err := Open(dir); err == nil || errors.Is(err, ErrCorrupt) {
 		t.Errorf("format 99: %v", err)
+	}
+	save(t, filepath.Dir(dir), 0)
+	if c, _, err := Latest(filepath.Dir(dir)); c != nil || err == nil || !strings.Contains(err.Error(), "format 99") {
+		t.Errorf("format 99 was passed over: %v, %v", c, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -41,10 +42,11 @@ type Run struct {
 	Session   *session.Session
 	Optimizer *optim.AdamW
 	Data      *loader.Loader
-	Eval      []data.Batch // weights 1; empty = no evaluation
+	Eval      iter.Seq2[data.Batch, error] // weights 1; nil = no evaluation
 	Events    Events
 	state     checkpoint.State
-	evaluated int // the step of the last evaluation, -1 = none
+	evaluated int  // the step of the last evaluation, -1 = none
+	saved     bool // the state has not moved since it was saved
 }
 
 // Step is one optimizer step, a line of metrics.jsonl.
@@ -93,16 +95,38 @@ type Result struct {
 	EarlyStopped  bool
 	Interrupted   bool
 	LoadedBest    bool
+	NoneBetter    bool  // the best state was asked for, and no evaluation was better than the one before the first step
+	Trained       State // what the session's weights are at the end
 }
 
-// Resume puts the run where a checkpoint stands: weights, optimizer and counters.
+// State is how far a set of weights was trained: those of the last step, or the best evaluated ones.
+type State struct {
+	Steps         int
+	TrainedTokens int64
+	Eval          *float64 // its mean loss on the held-out rows; nil = not evaluated
+}
+
+// ChangedError says that a checkpoint is of another run.
+type ChangedError struct {
+	Dir  string // the checkpoint
+	Part string // the key in Options.Identity
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("resume from %s: the %s has changed since; take what it was, or another run_dir", e.Dir, e.Part)
+}
+
+// parts are the keys of an identity in the order in which a difference is told: one in the files explains the recipe's.
+func parts() []string { return []string{"model", "template", "tokenizer", "data", "eval", "recipe"} }
+
+// Resume puts the run where a checkpoint stands: weights, optimizer and counters. One of another run is a *ChangedError.
 func (r *Run) Resume(c *checkpoint.Checkpoint) error {
 	if c.Total != r.Data.Steps() {
 		return fmt.Errorf("resume from %s: it is of a run of %d steps, this one has %d", c.Dir, c.Total, r.Data.Steps())
 	}
-	for _, key := range []string{"model", "template", "tokenizer", "data", "recipe"} {
-		if c.Identity[key] != r.Identity[key] {
-			return fmt.Errorf("resume from %s: the %s has changed since; take what it was, or another run_dir", c.Dir, key)
+	for _, part := range parts() {
+		if c.Identity[part] != r.Identity[part] {
+			return &ChangedError{Dir: c.Dir, Part: part}
 		}
 	}
 	if err := r.Session.LoadTrained(reader(c.Weights)); err != nil {
@@ -111,42 +135,31 @@ func (r *Run) Resume(c *checkpoint.Checkpoint) error {
 	if err := r.Optimizer.Load(c.Step, reader(c.Optimizer)); err != nil {
 		return fmt.Errorf("resume from %s: %w", c.Dir, err)
 	}
-	r.state = c.State
+	r.state, r.saved = c.State, true
 	return nil
 }
 
 // Done is the number of steps that are behind the run.
 func (r *Run) Done() int { return r.state.Step }
 
-// Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set.
+// Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set; an
+// evaluation under way is left, and done again by the run that resumes.
 func (r *Run) Train(ctx context.Context) (Result, error) {
 	total := r.Data.Steps()
 	r.state.Total, r.state.Identity = total, r.Identity
 	r.evaluated = -1
 	res := Result{Total: total}
-	if r.state.Step == 0 && r.state.FirstLoss == nil { // a run stopped before its first step has this behind it
-		if err := r.evaluate(ctx); err != nil {
-			return res, err
-		}
-		r.state.FirstLoss = r.state.EvalLoss
+	err := r.before(ctx, total)
+	if err == nil && r.state.Stopped == "" {
+		err = r.steps(ctx, total)
 	}
-	for p := range r.Data.Prefetch(ctx, r.state.Step, loader.PrefetchOptions{MicroTokens: r.MicroTokens, PadID: r.PadID}) {
-		if r.state.Stopped != "" {
-			break
-		}
-		if err := r.step(p); err != nil {
-			return res, err
-		}
-		if err := r.after(ctx, total); err != nil {
-			return res, err
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	cut := err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+	if err != nil && !cut {
+		return res, err
 	}
 	res.EarlyStopped = r.state.Stopped != ""
-	res.Interrupted = ctx.Err() != nil && r.state.Step < total && !res.EarlyStopped
-	if res.Interrupted {
+	res.Interrupted = cut || ctx.Err() != nil && r.state.Step < total && !res.EarlyStopped
+	if res.Interrupted && !r.saved {
 		if err := r.save(); err != nil {
 			return res, err
 		}
@@ -157,8 +170,42 @@ func (r *Run) Train(ctx context.Context) (Result, error) {
 	return res, nil
 }
 
+// before makes good what lies before the next step: the first evaluation, or one that was interrupted.
+func (r *Run) before(ctx context.Context, total int) error {
+	if r.state.EvalDue {
+		return r.after(ctx, total)
+	}
+	if r.state.Step > 0 || r.state.FirstLoss != nil { // a run stopped before its first step has this behind it
+		return nil
+	}
+	if err := r.evaluate(ctx); err != nil {
+		return err
+	}
+	r.state.FirstLoss = r.state.EvalLoss
+	return nil
+}
+
+// steps takes the steps that are left, until the last, an early stop or the end of ctx.
+func (r *Run) steps(ctx context.Context, total int) error {
+	for p := range r.Data.Prefetch(ctx, r.state.Step, loader.PrefetchOptions{MicroTokens: r.MicroTokens, PadID: r.PadID}) {
+		if err := r.step(p); err != nil {
+			return err
+		}
+		if err := r.after(ctx, total); err != nil {
+			return err
+		}
+		if ctx.Err() != nil || r.state.Stopped != "" {
+			return nil
+		}
+	}
+	return nil
+}
+
 // step is one optimizer step.
 func (r *Run) step(p loader.Packed) error {
+	if p.Err != nil {
+		return fmt.Errorf("step %d: %w", p.Step+1, p.Err)
+	}
 	begin := time.Now()
 	s := Step{Step: p.Step + 1, Epoch: p.Epoch, Tokens: p.Tokens, TrainedTokens: p.Trained, MicroBatches: len(p.Batches),
 		LearningRate: r.Schedule.LR(p.Step)}
@@ -184,6 +231,7 @@ func (r *Run) step(p loader.Packed) error {
 	s.Seconds = time.Since(begin).Seconds()
 	s.TokensPerSecond = float64(s.Tokens) / s.Seconds
 	r.state.Step++
+	r.saved = false
 	r.state.Tokens += int64(s.Tokens)
 	r.state.TrainedTokens += int64(s.TrainedTokens)
 	r.state.Seconds += s.Seconds
@@ -199,9 +247,11 @@ func (r *Run) after(ctx context.Context, total int) error {
 	last := done == total
 	if last || r.EvalEvery > 0 && done%r.EvalEvery == 0 {
 		before := r.state.BestStep
+		r.state.EvalDue = true
 		if err := r.evaluate(ctx); err != nil {
 			return err
 		}
+		r.state.EvalDue = false
 		if r.Patience > 0 && r.state.BadEvals >= r.Patience && !last {
 			r.state.Stopped = fmt.Sprintf("no better loss in %d evaluations", r.state.BadEvals)
 		}
@@ -215,16 +265,17 @@ func (r *Run) after(ctx context.Context, total int) error {
 	return nil
 }
 
+// evaluate changes nothing where ctx ends it.
 func (r *Run) evaluate(ctx context.Context) error {
-	if len(r.Eval) == 0 || r.evaluated == r.state.Step {
+	if r.Eval == nil || r.evaluated == r.state.Step {
 		return nil
 	}
 	begin := time.Now()
-	loss, tokens, err := eval.MeanLoss(ctx, r.Session, r.Eval)
+	loss, tokens, err := eval.MeanLossOf(ctx, r.Session, r.Eval)
 	if err != nil {
 		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
 	}
-	r.evaluated = r.state.Step
+	r.evaluated, r.saved = r.state.Step, false
 	e := Evaluation{Step: r.state.Step, EvalLoss: loss, Tokens: tokens, Seconds: time.Since(begin).Seconds()}
 	r.state.EvalLoss = &e.EvalLoss
 	if r.state.BestLoss == nil || loss < *r.state.BestLoss-r.Threshold {
@@ -264,6 +315,7 @@ func (r *Run) save() error {
 	if err != nil {
 		return err
 	}
+	r.saved = true
 	if err := checkpoint.Prune(r.CheckpointDir, r.Keep, r.state.BestStep); err != nil {
 		return err
 	}
@@ -278,7 +330,15 @@ func (r *Run) finish(res *Result) error {
 	s := r.state
 	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
 	res.FirstEval, res.LastEval, res.BestEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestLoss, s.BestStep
-	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil || s.BestStep == 0 || r.CheckpointDir == "" {
+	res.Trained = State{Steps: s.Step, TrainedTokens: s.TrainedTokens, Eval: s.EvalLoss}
+	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil {
+		return nil
+	}
+	if s.BestStep == 0 {
+		res.NoneBetter = true
+		return nil
+	}
+	if r.CheckpointDir == "" {
 		return nil
 	}
 	c, err := checkpoint.Open(checkpoint.Dir(r.CheckpointDir, s.BestStep))
@@ -286,6 +346,7 @@ func (r *Run) finish(res *Result) error {
 		return fmt.Errorf("load the best state: %w", err)
 	}
 	res.LoadedBest = true
+	res.Trained = State{Steps: c.Step, TrainedTokens: c.TrainedTokens, Eval: s.BestLoss}
 	return errors.Join(r.Session.LoadTrained(reader(c.Weights)), c.Close())
 }
 
