@@ -33,7 +33,7 @@ func conform(t *testing.T, k kernels.Kernel, f operandsOf) {
 				for i, v := range out {
 					within64(t, fmt.Sprintf("output %d", i), v, want[i], k.Tol().Of(d))
 				}
-				if isa == "go" {
+				if _, tuned := table(isa)[k.Name()]; !tuned {
 					return // the reference itself
 				}
 				for skip := range out {
@@ -114,7 +114,10 @@ func within64(t *testing.T, what string, got View, want *kernels.Tensor[float64]
 // refuses holds that k returns an error that mentions the cause, instead of reading or writing out of bounds.
 func refuses(t *testing.T, k kernels.Kernel, in, out []View, cause string) {
 	t.Helper()
-	for _, isa := range ISAs()[:len(ISAs())-1] {
+	for _, isa := range ISAs() {
+		if _, tuned := table(isa)[k.Name()]; !tuned {
+			continue // the reference trusts its caller
+		}
 		e := newEngine(t, isa, 1)
 		before := make([][]byte, len(out))
 		for i, v := range out {

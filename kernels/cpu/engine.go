@@ -3,8 +3,8 @@
 //
 // A kernel is <op>.go (checks, chunking) and <op>.c (the arithmetic). table_cgo.go lists the tuned kernels; what it
 // does not list, or a storage dtype that a tuned kernel declines, goes to the reference of package kernels through
-// float32 copies (reference.go). Without cgo, and with Options.ISA "go", the matrix products are gonum's and the rest
-// is the reference.
+// float32 copies (reference.go). Without cgo, and with Options.ISA "go", the matrix products of linear, linear_bwd and
+// linear_cross_entropy are gonum's (blas.go) on the same workers, and all else, attention too, is the reference.
 //
 // The bits of a result depend on the instruction set but never on the number of threads: work is split over outputs,
 // and a sum that must be split is split at fixed places and added in a fixed order. Denormal numbers are kept, as

@@ -39,9 +39,6 @@ func newView(d kernels.Dtype, shape ...int) View {
 	return View{Data: unsafe.Slice((*byte)(unsafe.Pointer(&mem[0])), len(mem)*8)[:n:n], Dtype: d, Shape: shape}
 }
 
-// unwanted is an output that is not to be computed.
-func unwanted(d kernels.Dtype, shape ...int) View { return View{Dtype: d, Shape: shape} }
-
 // normal is an operand of normally distributed values, rounded to d.
 func normal(r *rand.Rand, d kernels.Dtype, shape ...int) View {
 	v := newView(d, shape...)
@@ -123,29 +120,6 @@ func near(t *testing.T, what string, out View, want *kernels.Tensor[float64], to
 	for i, w := range want.F {
 		if g := get(out, i); !(math.Abs(g-w) <= tol*max(scale, 1e-30)) {
 			t.Fatalf("%s%v: element %d is %g, want %g (largest %g, tolerance %g)", what, out.Shape, i, g, w, scale, tol)
-		}
-	}
-}
-
-// sameForAllThreads runs k with 1, 2 and 3 threads on every instruction set and compares all bytes written. fresh
-// makes the outputs, and copies of inputs that k writes to.
-func sameForAllThreads(t *testing.T, k kernels.Kernel, fresh func() (in, out []View)) {
-	t.Helper()
-	for _, isa := range ISAs() {
-		var first string
-		for threads := 1; threads <= 3; threads++ {
-			e := newEngine(t, isa, threads)
-			in, out := fresh()
-			runKernel(t, e, k, in, out)
-			all := ""
-			for _, v := range append(slices.Clone(in), out...) {
-				all += string(v.Data)
-			}
-			if threads == 1 {
-				first = all
-			} else if all != first {
-				t.Errorf("%s on %s: %d threads give other bits than 1", k.Name(), isa, threads)
-			}
 		}
 	}
 }

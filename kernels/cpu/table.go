@@ -24,7 +24,11 @@ func table(isa string) map[string]entry {
 	return cTable()
 }
 
-// goTable is what replaces the reference where there is no C: the matrix products, by gonum.
+// goTable is what replaces the reference where there is no C: the operations that are matrix products, by gonum (blas.go).
 func goTable() map[string]entry {
-	return map[string]entry{}
+	return map[string]entry{
+		"linear":               {run: blasLinear, scratch: blasLinearScratch},
+		"linear_bwd":           {run: blasLinearBwd, scratch: blasLinearBwdScratch},
+		"linear_cross_entropy": {run: blasCrossEntropy, scratch: blasCrossEntropyScratch},
+	}
 }
