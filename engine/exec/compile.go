@@ -23,8 +23,6 @@ type Options struct {
 	Activations kernels.Dtype
 	// Storage is what inputs are stored as, by node name. The default is the logical dtype: Float32 or Int32.
 	Storage map[string]kernels.Dtype
-	// Class puts inputs into classes for the plan ("weights", "adapter", ...). The default is "inputs" for all.
-	Class func(name string) string
 	// Accumulate adds gradients to persistent buffers as soon as they are made.
 	Accumulate []Accumulation
 	// Layers are the IDs of the first node of each layer, ascending, and last that of what follows the layers (the
@@ -198,7 +196,8 @@ func (b *builder) input(n *G.Node) error {
 }
 
 func (b *builder) step(n *G.Node, a *op.Op) error {
-	s := step{Step: Step{Kernel: a.Spec.Kernel(), Node: n.ID(), Layer: b.layer(n.ID())}}
+	s := step{Step: Step{Kernel: a.Spec.Kernel(), Node: n.ID(), Layer: b.layer(n.ID())},
+		cost: func(wanted []bool) op.Cost { return a.Spec.Cost(a.In, wanted) }}
 	for _, c := range children(n) {
 		v, ok := b.valueOf[c.ID()]
 		if !ok {

@@ -194,7 +194,6 @@ func (r *ir) arrange(o Options) (*Program, error) {
 		p := q.layOut(as)
 		if !o.Recompute.Auto || p.plan.Arena <= o.Recompute.Limit {
 			p.plan.Recomputed = n
-			p.plan.Inputs = q.classes(o.Class)
 			return p, nil
 		}
 		least = min(least, p.plan.Arena)
@@ -221,24 +220,4 @@ func (r *ir) scratch(need func(k kernels.Kernel, in, out []Type) int64) {
 		s := &r.steps[i]
 		s.scratch = need(s.Kernel, types(s.in), types(s.out))
 	}
-}
-
-// classes sums the inputs' bytes.
-func (r *ir) classes(class func(name string) string) []Class {
-	var cs []Class
-	for _, in := range r.inputs {
-		name := "inputs"
-		if class != nil {
-			name = class(in.Name)
-		}
-		i := 0
-		for i < len(cs) && cs[i].Name != name {
-			i++
-		}
-		if i == len(cs) {
-			cs = append(cs, Class{Name: name})
-		}
-		cs[i].Bytes += in.Bytes()
-	}
-	return cs
 }

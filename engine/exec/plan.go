@@ -2,9 +2,9 @@ package exec
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
+
+	"attune/engine/op"
 )
 
 // Align is the alignment in bytes of everything in an arena: a cache line, and the widest vector.
@@ -21,7 +21,7 @@ type alloc struct {
 	scratchOf   int   // step, or -1
 }
 
-// Plan is what a program takes, in bytes. It is exact: nothing else is allocated while it runs.
+// Plan is what a program takes, memory in bytes. It is exact: nothing else is allocated while it runs.
 type Plan struct {
 	// Arena holds activations, gradients and scratch.
 	Arena int64
@@ -30,41 +30,12 @@ type Plan struct {
 	PeakAt string
 	// Scratch is the most working memory a single step takes, within the arena.
 	Scratch int64
-	// Inputs is what is bound from outside, by class, in the order of first use.
-	Inputs []Class
 	// Steps counts the kernels of a run; Again of them are run for the second time because of recompute.
 	Steps, Again int
 	// Recomputed of Layers layers are recomputed.
 	Recomputed, Layers int
-}
-
-// Class is a kind of inputs and their bytes.
-type Class struct {
-	Name  string
-	Bytes int64
-}
-
-// Total is the arena and all inputs.
-func (p Plan) Total() int64 {
-	n := p.Arena
-	for _, c := range p.Inputs {
-		n += c.Bytes
-	}
-	return n
-}
-
-// String is the plan as a small table.
-func (p Plan) String() string {
-	var b strings.Builder
-	row := func(name string, n int64, note string) {
-		fmt.Fprintf(&b, "%-14s %11.2f MiB%s\n", name, float64(n)/(1<<20), note)
-	}
-	for _, c := range p.Inputs {
-		row(c.Name, c.Bytes, "")
-	}
-	row("arena", p.Arena, fmt.Sprintf("  %.2f alive at %s; scratch up to %.2f", float64(p.Peak)/(1<<20), p.PeakAt, float64(p.Scratch)/(1<<20)))
-	row("total", p.Total(), fmt.Sprintf("  %d steps, %d of them again; %d of %d layers recomputed", p.Steps, p.Again, p.Recomputed, p.Layers))
-	return b.String()
+	// Cost is the work of a run by the operations' own count, those run again included.
+	Cost op.Cost
 }
 
 // lifetimes gives the allocations: one for each value of the arena, unless an output takes over the memory of an input
@@ -193,6 +164,15 @@ func (r *ir) layOut(as []alloc) *Program {
 		if s.Again {
 			p.plan.Again++
 		}
+		if s.cost == nil {
+			continue
+		}
+		wanted := make([]bool, len(s.out))
+		for i, v := range s.out {
+			wanted[i] = v != unwanted
+		}
+		c := s.cost(wanted)
+		p.plan.Cost.FLOP, p.plan.Cost.Bytes = p.plan.Cost.FLOP+c.FLOP, p.plan.Cost.Bytes+c.Bytes
 	}
 	return p
 }

@@ -11,6 +11,7 @@ package exec
 import (
 	"fmt"
 
+	"attune/engine/op"
 	"attune/kernels"
 )
 
@@ -77,9 +78,10 @@ const unwanted = -1
 
 type step struct {
 	Step
-	in, out []int // values; unwanted = an output nobody reads
-	scratch int64 // bytes
-	place   int64 // offset of the scratch in the arena
+	in, out []int                       // values; unwanted = an output nobody reads
+	cost    func(wanted []bool) op.Cost // nil for an accumulation
+	scratch int64                       // bytes
+	place   int64                       // offset of the scratch in the arena
 }
 
 // ir is the program before memory is planned.

@@ -86,7 +86,7 @@ func (broken) Kernel() kernels.Kernel                           { return kernels
 func (broken) Infer(in []op.Ty) ([]op.Ty, error)                { return in[:1], nil }
 func (b broken) DiffWRT() []bool                                { return b.flags }
 func (b broken) Grad(in G.Nodes, _, _ *G.Node) (G.Nodes, error) { return b.grads(in) }
-func (broken) Cost([]op.Ty) op.Cost                             { return op.Cost{} }
+func (broken) Cost([]op.Ty, []bool) op.Cost                     { return op.Cost{} }
 
 func TestTheAdapterChecksGradients(t *testing.T) {
 	both := []bool{true, true}
@@ -158,9 +158,56 @@ func TestCost(t *testing.T) {
 		"window": {must(op.Attention(q, k, k, segments, 1, 3, 0)), op.Cost{FLOP: 27 * 4 * 2 * 2 * 2, Bytes: 4 * (80 + 40 + 40 + 10 + 80 + 40)}},
 	} {
 		o, _ := op.Of(c.node)
-		if got := o.Spec.Cost(o.In); got != c.want {
+		if got := o.Spec.Cost(o.In, nil); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+// What nobody reads of a gradient costs nothing.
+func TestCostOfWhatIsWanted(t *testing.T) {
+	g := G.NewGraph()
+	in := func(name string, dims ...int) *G.Node { return must(op.Input(g, name, tensor.Float32, dims...)) }
+	w, a, b, head := in("w", 8, 6), in("A", 3, 6), in("B", 8, 3), in("head", 20, 8)
+	x := must(op.RMSNorm(in("x", 10, 6), in("norm", 6), 1e-5))
+	y := must(op.Linear(kernels.Linear{Rank: 3, Scale: 1}, x, w, a, b))
+	loss := must(op.LinearCrossEntropy(y, head, must(op.Input(g, "targets", tensor.Int32, 10)), in("weights", 10), 0))
+	if _, err := op.Backward(loss, G.Nodes{a, b}); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, n := range g.AllNodes() {
+		o, ok := op.Of(n)
+		if !ok {
+			continue
+		}
+		for _, c := range []struct {
+			kernel string
+			wanted []int
+			want   int64
+		}{
+			{"linear_cross_entropy", []int{0}, 2 * 10 * 20 * 8},
+			{"linear_cross_entropy", []int{0, 1}, 2 * 2 * 10 * 20 * 8},
+			{"linear_cross_entropy", []int{0, 1, 2}, 3 * 2 * 10 * 20 * 8},
+			{"linear_bwd", []int{0, 3, 4}, 2*10*6*8 + 2*2*10*3*(6+8)},
+			{"linear_bwd", []int{3, 4}, 2 * 10 * 3 * (8 + 6 + 8)},
+			{"linear_bwd", []int{1}, 2 * 10 * 6 * 8},
+		} {
+			if o.Spec.Kernel().Name() != c.kernel {
+				continue
+			}
+			seen++
+			wanted := make([]bool, len(o.Out))
+			for _, i := range c.wanted {
+				wanted[i] = true
+			}
+			if got := o.Spec.Cost(o.In, wanted).FLOP; got != c.want {
+				t.Errorf("%s, outputs %v: %d operations, want %d", c.kernel, c.wanted, got, c.want)
+			}
+		}
+	}
+	if seen != 6 {
+		t.Errorf("%d of 6 cases were met", seen)
 	}
 }
 

@@ -31,7 +31,7 @@ func (add) DiffWRT() []bool { return []bool{true, true} }
 
 func (add) Grad(_ G.Nodes, _, grad *G.Node) (G.Nodes, error) { return G.Nodes{grad, grad}, nil }
 
-func (s add) Cost(in []Ty) Cost { return cost(s, in, in[0].Shape.TotalSize()) }
+func (s add) Cost(in []Ty, _ []bool) Cost { return cost(s, in, in[0].Shape.TotalSize()) }
 
 func addExamples() Examples {
 	e := Examples{Refused: []Refusal{{add{}, []Operand{floats(2, 3), floats(3, 2)}, "b has shape (3, 2), wants (2, 3)"}}}

@@ -60,7 +60,9 @@ func (s attention) Grad(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 }
 
 // Cost is that of one segment as long as the row; shorter segments cost less.
-func (s attention) Cost(in []Ty) Cost { return cost(s, in, 4*scores(in[0], s.k.Window)*in[0].Shape[2]) }
+func (s attention) Cost(in []Ty, _ []bool) Cost {
+	return cost(s, in, 4*scores(in[0], s.k.Window)*in[0].Shape[2])
+}
 
 // scores is how many products q·k a row of one segment takes.
 func scores(q Ty, window int) int {
@@ -95,7 +97,7 @@ func (s attentionBwd) Infer(in []Ty) ([]Ty, error) {
 	return []Ty{q.shaped(q.Shape...), k.shaped(k.Shape...), v.shaped(v.Shape...)}, nil
 }
 
-func (s attentionBwd) Cost(in []Ty) Cost {
+func (s attentionBwd) Cost(in []Ty, _ []bool) Cost {
 	return cost(s, in, 10*scores(in[0], s.k.Window)*in[0].Shape[2])
 }
 

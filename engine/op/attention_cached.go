@@ -40,7 +40,7 @@ func (s attentionCached) Infer(in []Ty) ([]Ty, error) {
 }
 
 // Cost is that of a full cache.
-func (s attentionCached) Cost(in []Ty) Cost {
+func (s attentionCached) Cost(in []Ty, _ []bool) Cost {
 	return cost(s, in, 4*in[0].Shape.TotalSize()*in[3].Shape[0])
 }
 

@@ -32,7 +32,7 @@ func (embed) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 	return G.Nodes{dw, nil}, err
 }
 
-func (e embed) Cost(in []Ty) Cost {
+func (e embed) Cost(in []Ty, _ []bool) Cost {
 	t, d := in[1].Shape[0], in[0].Shape[1] // the table's other rows are not touched
 	return Cost{Bytes: int64(2*t*d*int(in[0].Dtype.Size()) + 4*t)}
 }
@@ -55,7 +55,7 @@ func (e embedBwd) Infer(in []Ty) ([]Ty, error) {
 	return []Ty{in[1].stat(e.vocab, in[1].Shape[1])}, nil
 }
 
-func (e embedBwd) Cost(in []Ty) Cost { return cost(e, in, in[1].Shape.TotalSize()) }
+func (e embedBwd) Cost(in []Ty, _ []bool) Cost { return cost(e, in, in[1].Shape.TotalSize()) }
 
 func embedExamples() Examples {
 	e := Examples{Refused: []Refusal{

@@ -161,7 +161,7 @@ func (s linear) GradOf(wanted []bool, in G.Nodes, out, grad *G.Node) (G.Nodes, e
 	return grads, nil
 }
 
-func (s linear) Cost(in []Ty) Cost {
+func (s linear) Cost(in []Ty, _ []bool) Cost {
 	t, i := rowsOf(in[0].Shape)
 	o := in[1].Shape[0]
 	return cost(s, in, 2*t*(i*o+s.k.Rank*(i+o)))
@@ -211,11 +211,20 @@ func (s linearBwd) Infer(in []Ty) ([]Ty, error) {
 	}, nil
 }
 
-// Cost is that of a frozen weight: dx and, with LoRA, dA and dB. A trained weight adds 2·T·I·O.
-func (s linearBwd) Cost(in []Ty) Cost {
+func (s linearBwd) Cost(in []Ty, wanted []bool) Cost {
 	t, i := rowsOf(s.xShape)
-	o := in[1].Shape[0]
-	return cost(s, in, 2*t*(i*o+s.k.Rank*3*(i+o)))
+	o, r := in[1].Shape[0], s.k.Rank
+	products := []int{i*o + r*i, i * o, 0, r * i, r * o} // dy·W + dyB·A, dyᵀ·x, -, dyBᵀ·x, dyᵀ·xA
+	flop := 0
+	for out, n := range products[:min(len(products), len(wanted))] {
+		if wanted[out] {
+			flop += 2 * t * n
+		}
+	}
+	if r > 0 && (wanted[0] || wanted[3]) {
+		flop += 2 * t * r * o // dyB
+	}
+	return cost(s, in, flop)
 }
 
 func linearExamples() Examples {

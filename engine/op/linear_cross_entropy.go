@@ -69,9 +69,16 @@ func (linearCrossEntropy) GradOf(wanted []bool, _ G.Nodes, out, grad *G.Node) (G
 	return grads, nil
 }
 
-// Cost is that of the gradient by hidden; dweight adds 2·T·V·D.
-func (s linearCrossEntropy) Cost(in []Ty) Cost {
-	return cost(s, in, 4*in[0].Shape[0]*in[1].Shape.TotalSize())
+// Cost is that of a row of which every token is learnt.
+func (s linearCrossEntropy) Cost(in []Ty, wanted []bool) Cost {
+	product := 2 * in[0].Shape[0] * in[1].Shape.TotalSize()
+	flop := product
+	for _, w := range wanted[1:3] { // dhidden, dweight
+		if w {
+			flop += product
+		}
+	}
+	return cost(s, in, flop)
 }
 
 func linearCrossEntropyExamples() Examples {

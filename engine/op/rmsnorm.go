@@ -56,7 +56,7 @@ func (rmsNorm) Grad(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 	return G.Nodes{dx, Side(dx, 1)}, nil
 }
 
-func (s rmsNorm) Cost(in []Ty) Cost { return cost(s, in, 4*in[0].Shape.TotalSize()) }
+func (s rmsNorm) Cost(in []Ty, _ []bool) Cost { return cost(s, in, 4*in[0].Shape.TotalSize()) }
 
 // rmsNormBwd: x, weight, rstd, dy -> dx, dweight.
 type rmsNormBwd struct{ gradless }
@@ -80,7 +80,7 @@ func (rmsNormBwd) Infer(in []Ty) ([]Ty, error) {
 	return []Ty{in[0].shaped(in[0].Shape...), in[0].stat(in[1].Shape[0])}, nil
 }
 
-func (s rmsNormBwd) Cost(in []Ty) Cost { return cost(s, in, 9*in[0].Shape.TotalSize()) }
+func (s rmsNormBwd) Cost(in []Ty, _ []bool) Cost { return cost(s, in, 9*in[0].Shape.TotalSize()) }
 
 func rmsNormExamples() Examples {
 	s := rmsNorm{kernels.RMSNorm{Eps: 1e-5}}

@@ -44,7 +44,7 @@ func (s rope) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 	return G.Nodes{dx, nil}, err
 }
 
-func (s rope) Cost(in []Ty) Cost { return cost(s, in, 3*in[0].Shape.TotalSize()) }
+func (s rope) Cost(in []Ty, _ []bool) Cost { return cost(s, in, 3*in[0].Shape.TotalSize()) }
 
 func ropeExamples() Examples {
 	spec := func(half int, scale float64) rope {

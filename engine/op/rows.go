@@ -26,7 +26,7 @@ func (rows) Infer(in []Ty) ([]Ty, error) {
 	return []Ty{in[0].shaped(in[1].Shape[0], in[0].Shape[1])}, nil
 }
 
-func (rows) Cost(in []Ty) Cost {
+func (rows) Cost(in []Ty, _ []bool) Cost {
 	n, d := in[1].Shape[0], in[0].Shape[1]
 	return Cost{Bytes: int64(2*n*d*int(in[0].Dtype.Size()) + 4*n)}
 }

@@ -34,7 +34,7 @@ func (scaleBy) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 	return G.Nodes{dx, nil}, err
 }
 
-func (s scaleBy) Cost(in []Ty) Cost { return cost(s, in, in[0].Shape.TotalSize()) }
+func (s scaleBy) Cost(in []Ty, _ []bool) Cost { return cost(s, in, in[0].Shape.TotalSize()) }
 
 func scaleByExamples() Examples {
 	e := Examples{Refused: []Refusal{{scaleBy{}, []Operand{floats(2, 3), floats(1)}, "s has shape (1), wants 0 dimensions"}}}

@@ -19,10 +19,10 @@ type Ty struct {
 	Stat bool
 }
 
-// Cost is what one run of an operation takes, for plans and progress.
+// Cost is what one run of an operation takes, for plans.
 type Cost struct {
 	FLOP  int64
-	Bytes int64
+	Bytes int64 // of all inputs and outputs in the graph's dtypes, each counted once
 }
 
 // Spec is one operation: what it is called, what comes out of it, how it is differentiated.
@@ -37,5 +37,6 @@ type Spec interface {
 	// Grad gives one node per input (nil where DiffWRT is false); it may read Side(out, i). What nobody reads of it is
 	// never computed.
 	Grad(in G.Nodes, out, grad *G.Node) (G.Nodes, error)
-	Cost(in []Ty) Cost
+	// Cost is of one run in which the outputs wanted are made.
+	Cost(in []Ty, wanted []bool) Cost
 }

@@ -41,7 +41,7 @@ func (s swiGLU) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 	return G.Nodes{dgate, Side(dgate, 1)}, nil
 }
 
-func (s swiGLU) Cost(in []Ty) Cost { return cost(s, in, 5*in[0].Shape.TotalSize()) }
+func (s swiGLU) Cost(in []Ty, _ []bool) Cost { return cost(s, in, 5*in[0].Shape.TotalSize()) }
 
 // swiGLUBwd: gate, up, dh -> dgate, dup.
 type swiGLUBwd struct {
@@ -62,7 +62,7 @@ func (s swiGLUBwd) Infer(in []Ty) ([]Ty, error) {
 	return []Ty{gate.shaped(gate.Shape...), gate.shaped(gate.Shape...)}, nil
 }
 
-func (s swiGLUBwd) Cost(in []Ty) Cost { return cost(s, in, 10*in[0].Shape.TotalSize()) }
+func (s swiGLUBwd) Cost(in []Ty, _ []bool) Cost { return cost(s, in, 10*in[0].Shape.TotalSize()) }
 
 func swiGLUExamples() Examples {
 	e := Examples{Refused: []Refusal{

@@ -59,14 +59,6 @@ func (s *Session) graph(p purpose, tokens, cache int) (*nn.Builder, G.Nodes, err
 	return b, outputs, nil
 }
 
-// Classes of the plan's inputs.
-const (
-	ClassWeights = "weights"
-	ClassTrained = "trained weights"
-	ClassGrads   = "gradients"
-	ClassBatch   = "batch"
-)
-
 // compile makes the program of a key, without memory.
 func (s *Session) compile(k key) (*program, error) {
 	b, outputs, err := s.graph(k.purpose, k.tokens, k.cache())
@@ -74,15 +66,10 @@ func (s *Session) compile(k key) (*program, error) {
 		return nil, err
 	}
 	o := exec.Options{Activations: s.o.Dtype, Storage: map[string]kernels.Dtype{}, Layers: b.LayerStarts(), Scratch: s.o.Device.Scratch}
-	class := map[string]string{}
 	for _, p := range b.Params() {
-		o.Storage[p.Name], class[p.Name] = s.Storage(p), ClassWeights
-		if p.Trained || p.Kind == nn.Adapter {
-			class[p.Name] = ClassTrained
-		}
+		o.Storage[p.Name] = s.Storage(p)
 	}
 	for _, in := range b.Inputs() {
-		class[in.Name] = ClassBatch
 		if in.Cache {
 			o.Storage[in.Name] = s.o.Dtype
 		}
@@ -95,15 +82,12 @@ func (s *Session) compile(k key) (*program, error) {
 		i := 0
 		for _, p := range b.Params() {
 			if p.Trained {
-				into := gradName(p.Name)
-				o.Accumulate = append(o.Accumulate, exec.Accumulation{Grad: grads[i], Into: into})
-				class[into] = ClassGrads
+				o.Accumulate = append(o.Accumulate, exec.Accumulation{Grad: grads[i], Into: gradName(p.Name)})
 				i++
 			}
 		}
 		o.Recompute = exec.Recompute{Layers: s.o.Layers, Auto: s.o.Auto, Limit: s.limit}
 	}
-	o.Class = func(name string) string { return class[name] }
 	p, err := exec.Compile(outputs, o)
 	if err != nil {
 		return nil, err

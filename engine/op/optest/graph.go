@@ -103,9 +103,9 @@ func (dot) Infer(in []op.Ty) ([]op.Ty, error) {
 	return []op.Ty{{Dtype: in[0].Dtype, Shape: tensor.ScalarShape(), Stat: true}}, nil
 }
 
-func (dot) Loss()                {}
-func (dot) DiffWRT() []bool      { return []bool{true, false} }
-func (dot) Cost([]op.Ty) op.Cost { return op.Cost{} }
+func (dot) Loss()                        {}
+func (dot) DiffWRT() []bool              { return []bool{true, false} }
+func (dot) Cost([]op.Ty, []bool) op.Cost { return op.Cost{} }
 
 func (dot) Grad(in G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 	if grad == nil {
