@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 
 	"attune/data/jinja"
+	"attune/internal/smallfile"
 )
 
 // Template is a compiled chat template with where it came from. It is safe for concurrent use.
@@ -136,14 +136,7 @@ func readSpecials(dir string) (specials map[string]string, config []byte, err er
 const maxConfig = 64 << 20
 
 func readFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if info.Size() > maxConfig {
-		return "", fmt.Errorf("%s has %d bytes, more than the %d a configuration may have", path, info.Size(), maxConfig)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := smallfile.Read(path, maxConfig)
 	return string(raw), err
 }
 

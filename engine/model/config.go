@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"attune/internal/smallfile"
 )
 
 // ErrUnsupported marks models that are well-formed but use something attune does not have.
@@ -65,7 +66,7 @@ const (
 
 // ReadConfig reads dir/config.json.
 func ReadConfig(dir string) (*Config, error) {
-	b, err := readSmall(filepath.Join(dir, "config.json"))
+	b, err := smallfile.Read(filepath.Join(dir, "config.json"), maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("load config: %w", err)
 	}
@@ -195,16 +196,4 @@ func optional(p *int) string {
 		return "null"
 	}
 	return fmt.Sprint(*p)
-}
-
-// readSmall reads a file that has no business being large.
-func readSmall(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if st.Size() > maxConfig {
-		return nil, fmt.Errorf("%s: %d bytes; at most %d are expected", path, st.Size(), maxConfig)
-	}
-	return os.ReadFile(path)
 }

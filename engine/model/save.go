@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"attune/internal/safetensors"
+	"attune/internal/smallfile"
 	"attune/internal/wholedir"
 	"attune/kernels"
 )
@@ -24,7 +25,7 @@ func Save(dir string, ck *Checkpoint, weights []Weight, metadata map[string]stri
 	if len(weights) == 0 {
 		return fmt.Errorf("save model %s: no weights", dir)
 	}
-	config, err := readSmall(filepath.Join(ck.Dir, "config.json"))
+	config, err := smallfile.Read(filepath.Join(ck.Dir, "config.json"), maxConfig)
 	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"attune/engine/model"
 	"attune/engine/nn"
 	"attune/internal/safetensors"
+	"attune/internal/smallfile"
 	"attune/internal/wholedir"
 	"attune/kernels"
 )
@@ -38,14 +39,7 @@ type Adapter struct {
 // an error naming them; whether the weights fit a model is Check's to say.
 func Load(dir string) (*Adapter, error) {
 	path := filepath.Join(dir, ConfigName)
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("load adapter: %w", err)
-	}
-	if st.Size() > maxConfig {
-		return nil, fmt.Errorf("load adapter %s: %d bytes; at most %d are expected", path, st.Size(), maxConfig)
-	}
-	b, err := os.ReadFile(path)
+	b, err := smallfile.Read(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("load adapter: %w", err)
 	}
