@@ -55,7 +55,7 @@ func (e *Example) Trained() int {
 // Batch is one packed row, the input of one forward and backward pass. All slices have length Tokens.
 type Batch struct {
 	Tokens    int       // T, a multiple of pack.Quantum
-	IDs       []int32   // 0 on padding
+	IDs       []int32   // the padding id on padding
 	Positions []int32   // from 0 in each example; 0 on padding
 	Segments  []int32   // which example of the row, from 0; -1 on padding
 	Targets   []int32   // the next token of the same example; 0 where there is none
