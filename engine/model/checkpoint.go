@@ -119,6 +119,21 @@ func (ck *Checkpoint) Dtype(name string) kernels.Dtype {
 // Release lets go of the memory that reading a weight took; its bytes come from the file again where they are needed.
 func (ck *Checkpoint) Release(name string) { ck.set.Release(name) }
 
+// Weights are all the model's tensors, in the order in which its graph uses them.
+func (ck *Checkpoint) Weights() ([]Weight, error) {
+	ts, err := ck.Config.Tensors()
+	if err != nil {
+		return nil, err
+	}
+	ws := make([]Weight, len(ts))
+	for i, t := range ts {
+		if ws[i], err = ck.Weight(t.Name); err != nil {
+			return nil, err
+		}
+	}
+	return ws, nil
+}
+
 // Files are the weights' files, for provenance.
 func (ck *Checkpoint) Files() []string { return ck.set.Paths() }
 

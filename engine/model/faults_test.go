@@ -29,23 +29,11 @@ func fresh(t *testing.T, o NewOptions) (*Checkpoint, []Weight) {
 			t.Error(err)
 		}
 	})
-	return ck, weights(t, ck)
-}
-
-// weights are all the checkpoint's tensors, in the order in which its graph uses them.
-func weights(t *testing.T, ck *Checkpoint) []Weight {
-	t.Helper()
-	ts, err := ck.Config.Tensors()
+	ws, err := ck.Weights()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws := make([]Weight, len(ts))
-	for i, x := range ts {
-		if ws[i], err = ck.Weight(x.Name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return ws
+	return ck, ws
 }
 
 // A model that cannot be saved leaves nothing behind.

@@ -121,7 +121,10 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ck.Close()
-	ws := weights(t, ck)
+	ws, err := ck.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range ws {
 		if ws[i].Data, err = ws[i].As(kernels.Float32); err != nil {
 			t.Fatal(err)
