@@ -58,6 +58,8 @@ type planReport struct {
 	StepsPerEpoch int             `json:"steps_per_epoch"`
 	Warmup        int             `json:"warmup_steps"`
 	RowTokens     int             `json:"micro_batch_tokens"`
+	RowFLOP       int64           `json:"row_flop"`  // of a full row, forward and backward
+	RowBytes      int64           `json:"row_bytes"` // what its operations read and write, in float32
 	Trainable     int64           `json:"trainable_parameters"`
 	Parameters    int64           `json:"parameters"`
 	Device        string          `json:"device"`
@@ -85,6 +87,7 @@ func (j *job) describe() (planReport, error) {
 		return p, err
 	}
 	j.compiled, p.Recomputed, p.Layers = plan, plan.Recomputed, plan.Layers
+	p.RowFLOP, p.RowBytes = plan.Cost.FLOP, plan.Cost.Bytes
 	p.Memory = memoryReport{fixed: j.fixedBytes(), Activations: plan.Arena}
 	if free != unlimited {
 		p.Memory.Free = free
@@ -119,6 +122,7 @@ func (p planReport) print(s streams) {
 	fmt.Fprintf(w, "steps   %d (%d an epoch, %d of warm-up), rows of up to %d tokens\n", p.Steps, p.StepsPerEpoch, p.Warmup, p.RowTokens)
 	fmt.Fprintf(w, "model   %d parameters, %d trained (%.2f %%)\n", p.Parameters, p.Trainable, 100*float64(p.Trainable)/float64(p.Parameters))
 	fmt.Fprintf(w, "device  %s, %s\n", p.Device, p.Dtype)
+	fmt.Fprintf(w, "work    %.3f GFLOP a row of %d tokens, forward and backward, over %.3f GB of operands in float32\n", float64(p.RowFLOP)/1e9, p.RowTokens, float64(p.RowBytes)/1e9)
 	m := p.Memory
 	fmt.Fprintf(w, "memory  %s expected at the peak", mib(m.Total))
 	if m.Free > 0 {

@@ -44,6 +44,10 @@ func TestPlanReport(t *testing.T) {
 	if err != nil || p.Parameters != n.Base+p.Trainable {
 		t.Errorf("%d parameters, want %d and the adapter (%v)", p.Parameters, n.Base, err)
 	}
+	// every weight of a linear layer takes part in two products of two operations a token: forward and the input's gradient
+	if tokens := int64(p.RowTokens); p.RowFLOP < 3*tokens*n.Base || p.RowFLOP > 8*tokens*n.Base || p.RowBytes < 4*n.Base {
+		t.Errorf("%d operations over %d bytes for %d tokens of %d weights", p.RowFLOP, p.RowBytes, tokens, n.Base)
+	}
 	m := p.Memory
 	if m.Trained != 4*p.Trainable || m.Gradients != m.Trained || m.Optimizer != 2*m.Trained || m.Weights != 4*n.Base || m.Activations <= 0 ||
 		m.Total != m.Weights+m.Trained+m.Gradients+m.Optimizer+m.Activations+m.Kernels+m.Program {
