@@ -49,7 +49,7 @@ through the chat template as a user's turn; with --raw it is taken as it is, beh
 	f := cmd.Flags()
 	f.StringVar(&o.prompt, "prompt", "", "the text to answer")
 	f.StringVar(&o.prompts, "prompts", "", "file with one prompt a line (- = standard input)")
-	f.StringVar(&o.system, "system", "", "system prompt")
+	f.StringVar(&o.system, "system", "", "system prompt, for conversations that have none")
 	f.BoolVar(&o.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
 	f.Float64Var(&o.temperature, "temperature", 0.7, "")
 	f.Float64Var(&o.topP, "top-p", 0.95, "nucleus sampling: the most likely tokens with this probability together")
@@ -161,10 +161,7 @@ func (o *generateOptions) ask(prompt string) data.Conversation {
 		c.Text = prompt
 		return c
 	}
-	if o.system != "" {
-		c.Messages = append(c.Messages, data.Message{Role: "system", Content: o.system})
-	}
-	c.Messages = append(c.Messages, data.Message{Role: "user", Content: prompt})
+	c.Messages = []data.Message{{Role: "user", Content: prompt}}
 	return c
 }
 
@@ -187,9 +184,9 @@ func (o *generateOptions) readPrompts(stdin io.Reader) ([]data.Conversation, err
 		if text == "" {
 			continue
 		}
-		c, err := o.promptLine(text)
+		c, err := o.promptLine(data.Position{File: o.prompts, Line: line}, text)
 		if err != nil {
-			return nil, usagef("%s:%d: %w", o.prompts, line, err)
+			return nil, asUsage(err)
 		}
 		asks = append(asks, c)
 	}
@@ -202,8 +199,8 @@ func (o *generateOptions) readPrompts(stdin io.Reader) ([]data.Conversation, err
 	return asks, nil
 }
 
-// promptLine is plain text, a JSON string, or an object with prompt or messages.
-func (o *generateOptions) promptLine(text string) (data.Conversation, error) {
+// promptLine is plain text, a JSON string, or an object with prompt or with messages and what goes with them in rows.
+func (o *generateOptions) promptLine(at data.Position, text string) (data.Conversation, error) {
 	var plain string
 	if strings.HasPrefix(text, `"`) && json.Unmarshal([]byte(text), &plain) == nil {
 		return o.ask(plain), nil
@@ -212,26 +209,23 @@ func (o *generateOptions) promptLine(text string) (data.Conversation, error) {
 		return o.ask(text), nil
 	}
 	var row struct {
-		Prompt   *string `json:"prompt"`
-		Messages []struct {
-			Role    string `json:"role"`
-			Content string `json:"content"`
-		} `json:"messages"`
+		Prompt   *string         `json:"prompt"`
+		Messages json.RawMessage `json:"messages"`
 	}
 	if err := json.Unmarshal([]byte(text), &row); err != nil {
-		return data.Conversation{}, err
+		return data.Conversation{}, fmt.Errorf("%s:%d: %w", at.File, at.Line, err)
 	}
 	switch {
+	case row.Prompt != nil && row.Messages != nil:
+		return data.Conversation{}, fmt.Errorf(`%s:%d: both "prompt" and "messages" in it; remove one`, at.File, at.Line)
 	case row.Prompt != nil:
 		return o.ask(*row.Prompt), nil
-	case len(row.Messages) > 0 && !o.raw:
-		var c data.Conversation
-		for _, m := range row.Messages {
-			c.Messages = append(c.Messages, data.Message{Role: m.Role, Content: m.Content})
-		}
-		return c, nil
+	case row.Messages == nil:
+		return data.Conversation{}, fmt.Errorf(`%s:%d: neither "prompt" nor "messages" in it`, at.File, at.Line)
+	case o.raw:
+		return data.Conversation{}, fmt.Errorf(`%s:%d: "messages" go through the chat template, which --raw leaves out; write "prompt"`, at.File, at.Line)
 	}
-	return data.Conversation{}, errors.New(`neither "prompt" nor "messages" in it`)
+	return source.ParsePrompt(at, []byte(text))
 }
 
 // ids encodes one prompt.
@@ -243,5 +237,5 @@ func (o *generateOptions) ids(t *text, c data.Conversation) ([]int32, error) {
 	if t.tmpl == nil {
 		return nil, t.noTemplate
 	}
-	return t.tmpl.EncodePrompt(t.tok, c, chat.EncodeOptions{})
+	return t.tmpl.EncodePrompt(t.tok, c, chat.EncodeOptions{RenderOptions: chat.RenderOptions{System: o.system}})
 }
