@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"attune/data/tokenizer"
 	"attune/engine/generate"
+	"attune/engine/model"
 )
 
 // taught is a model that answers "Say one." and "Say two.", as it was published.
@@ -130,6 +133,69 @@ func TestChatOverAPipe(t *testing.T) {
 	}
 }
 
+// An interrupt ends the answer it falls into and no more; the next, at the prompt, ends the chat.
+func TestInterruptsOfAChat(t *testing.T) {
+	in, user := io.Pipe()
+	defer in.Close()
+	interrupts := make(chan os.Signal, 1)
+	var out strings.Builder
+	var taken []string
+	err := make(chan error)
+	waiting := make(chan struct{})
+	go func() {
+		err <- converse(t.Context(), streams{in, &out, io.Discard}, interrupts, func(ctx context.Context, line string) error {
+			taken = append(taken, line)
+			waiting <- struct{}{}
+			if line == "long" {
+				<-ctx.Done()
+			}
+			return nil
+		})
+	}()
+	fmt.Fprintln(user, "long")
+	<-waiting
+	interrupts <- os.Interrupt
+	fmt.Fprintln(user, "short") // read only at the next prompt
+	<-waiting
+	fmt.Fprintln(user, "") // taken at the prompt, so the answer is over
+	interrupts <- os.Interrupt
+	if e := <-err; exitCode(e) != exitInterrupted {
+		t.Errorf("ended with %v", e)
+	}
+	if strings.Join(taken, " ") != "long short" || !strings.HasPrefix(out.String(), "> > > ") {
+		t.Errorf("took %q, said %q", taken, out.String())
+	}
+}
+
+// Conversations to be answered keep what rows keep; --system is for those that have none.
+func TestPromptsOfConversations(t *testing.T) {
+	dir := smallModel(t, model.NewOptions{})
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := writeFile(t, "shows.jinja", `{% if tools %}T:{{ tools[0].function.name }} {% endif %}{% for m in messages %}<|im_start|>{{ m.role }}/{{ m.name }}/`+
+		`{% for c in m.tool_calls or [] %}{{ c.function.name }}{% endfor %}: {{ m.content }}<|im_end|>{% endfor %}`)
+	file := writeFile(t, "prompts", `{"tools": [{"type": "function", "function": {"name": "add"}}], "messages": [{"role": "user", "name": "ann", "content": "1+1?"}, `+
+		`{"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {}}}]}, {"role": "tool", "content": "2"}]}`,
+		`{"messages": [{"role": "system", "content": "Own."}, {"role": "user", "content": "x"}]}`)
+	rs := answers(t, "", "--model", dir, "--template", shows, "--prompts", file, "--system", "Given.", "--max-new-tokens", "1")
+	if len(rs) != 2 {
+		t.Fatalf("%d answers", len(rs))
+	}
+	first, second := tok.Decode(rs[0].PromptIDs, false), tok.Decode(rs[1].PromptIDs, false)
+	for _, w := range []string{"T:add", "system//: Given.", "user/ann/: 1+1?", "assistant//add", "tool//: 2"} {
+		if !strings.Contains(first, w) {
+			t.Errorf("%q is not in %q", w, first)
+		}
+	}
+	if !strings.Contains(second, "Own.") || strings.Contains(second, "Given.") {
+		t.Errorf("a conversation with a system prompt became %q", second)
+	}
+	wantCode(t, exitUsage, []string{":1: ", "tools"}, "generate", "--model", dir, "--prompts", writeFile(t, "bad", `{"messages": [{"role": "user", "content": "x"}], "tools": 5}`))
+	wantCode(t, exitUsage, []string{":1: ", "--raw"}, "generate", "--model", dir, "--raw", "--prompts", file)
+}
+
 // eval's loss and exact answers of a model that has learned its rows by heart, beside one that has not.
 func TestEval(t *testing.T) {
 	rows := writeFile(t, "rows.jsonl", `{"instruction": "Say one.", "output": "One!"}`, `{"instruction": "Say two.", "output": "Never."}`)
@@ -142,8 +208,25 @@ func TestEval(t *testing.T) {
 	if len(v) != 1 || v[0].Exact == nil || *v[0].Exact != 0.5 || len(v[0].Answers) != 2 || v[0].Answers[0].Got != "One!" || v[0].Tokens != len("One!")+len("Never.")+2 {
 		t.Errorf("%s", o.stdout)
 	}
-	if s := wantCode(t, exitOK, nil, "eval", "--model", dir, "--data", rows, "--answers", "--limit", "1").stdout; !strings.Contains(s, "1 of 1 answers exactly right (100.0 %)") {
+	if s := wantCode(t, exitOK, nil, "eval", "--model", dir, "--data", rows, "--answers", "--limit", "1").stdout; !strings.Contains(s, "1 of 1 answers exactly right (100.0 %), of the first of 2 rows") {
 		t.Errorf("%s", s)
+	}
+	if exactMatch(nil) != nil {
+		t.Error("a share of no answers")
+	}
+
+	// what was dropped and what is odd is said
+	rows = writeFile(t, "long.jsonl", `{"instruction": "Say one.", "output": "One!"}`, `{"instruction": "", "output": "Two."}`, fmt.Sprintf(`{"instruction": "a", "output": "%s"}`, strings.Repeat("long ", 60)))
+	judge := []string{"eval", "--model", dir, "--data", rows, "--max-length", "100", "--overlength", "drop"}
+	s := wantCode(t, exitOK, nil, judge...).stdout
+	for _, w := range []string{rows + ": 3 rows (instruction), 2 examples", "over --max-length: 0 cut, 0 split, 1 dropped", rows + ":2: "} {
+		if !strings.Contains(s, w) {
+			t.Errorf("%q is not in\n%s", w, s)
+		}
+	}
+	v = nil
+	if err := json.Unmarshal([]byte(wantCode(t, exitOK, nil, append(judge, "--json")...).stdout), &v); err != nil || len(v) != 1 || v[0].Rows.Dropped != 1 || v[0].Rows.Warnings != 1 {
+		t.Errorf("%+v (%v)", v, err)
 	}
 }
 

@@ -16,6 +16,7 @@ func TestExitCodes(t *testing.T) {
 	dir, rows := smallModel(t, model.NewOptions{}), writeFile(t, "rows.jsonl", sums(0, 8)...)
 	run := smallLesson(t, lesson{"model": dir, "data.train": rows})
 	set := func(key string, value any) []string { return run.with(lesson{key: value}).args("plan") }
+	plain := writeFile(t, "plain.jsonl", `{"text": "Nobody asked."}`)
 	empty, notAdapter := writeFile(t, "empty.jsonl"), t.TempDir()
 	wide := writeFile(t, "wide.jsonl", strings.Repeat(fmt.Sprintf(`{"instruction": "a", "output": "%s"}`+"\n", strings.Repeat("many ", 380)), 30))
 	crowd := run.with(lesson{"data.train": fmt.Sprintf("[{path: %s, repeat: 10000}]", wide), "train.examples_per_step": 300_000, "compute.micro_batch_tokens": 1 << 30,
@@ -45,6 +46,7 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, "no such linear layer", set("lora.target_modules", "[w_proj]")},
 		{exitUsage, "no adapter directory", set("lora.init_from", notAdapter)},
 		{exitUsage, "warm-up", set("train.warmup_steps", 99)},
+		{exitUsage, "train.epochs", run.with(lesson{"train.epochs": "1e8", "train.steps": 0}).args("plan")},
 		{exitUsage, "one of auto, float32, bfloat16", set("compute.dtype", "float8")},
 		{exitUsage, "--model", []string{"generate", "--prompt", "x"}},
 		{exitUsage, "either --prompt or --prompts", []string{"generate", "--model", dir}},
@@ -54,13 +56,18 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, "the model's context 2048", []string{"generate", "--model", dir, "--prompt", strings.Repeat("long ", 500)}},
 		{exitUsage, "--data", []string{"eval", "--model", dir}},
 		{exitUsage, "--overlength", []string{"eval", "--model", dir, "--data", rows, "--overlength", "cut"}},
+		{exitUsage, "instruction", []string{"eval", "--model", dir, "--data", rows, "--format", "instructon"}},
+		{exitUsage, "--limit", []string{"eval", "--model", dir, "--data", rows, "--limit", "-1"}},
 		{exitUsage, "YAML", []string{"init", "run.toml"}},
 		{exitUsage, "new-model takes the directory", []string{"new-model"}},
 		{exitData, empty, set("data.train", empty)},
 		{exitData, "max_length", set("data.max_length", 16)},
 		{exitDevice, "cuda", set("compute.device", "cuda")},
 		{exitDevice, "cuda", []string{"doctor", "--device", "cuda"}},
-		{exitDevice, "compute.micro_batch_tokens", crowd.args("plan")},
+		{exitDevice, "compute.recompute: full, or a smaller compute.micro_batch_tokens", crowd.args("plan")},
+		{exitDevice, "free; set a smaller compute.micro_batch_tokens", crowd.with(lesson{"compute.recompute": "full"}).args("plan")},
+		{exitDevice, "or a smaller data.max_length than the longest", crowd.with(lesson{"compute.recompute": "auto"}).args("plan")},
+		{exitData, plain + ":1: no answer to compare with", []string{"eval", "--model", dir, "--data", plain, "--answers"}},
 		{exitFailed, "model.safetensors", set("model", damaged)},
 		{exitFailed, "is not empty", []string{"new-model", dir}},
 	} {
@@ -78,10 +85,10 @@ func TestEveryComplaintAtOnce(t *testing.T) {
 		file + ":5: train.learningrate is not a key of the run file; did you mean train.learning_rate?",
 		file + ":6: train.r is not a key of the run file; did you mean lora.r?",
 		file + `:7: compute.dtype is "fp32"; it must be one of auto, float32, bfloat16`,
-		file + ":8: runs is not a key of the run file", "--set train.step is not a key", "train.steps",
+		file + ":8: runs is not a key of the run file", "--set train.step is not a key", "train.steps", "run_dir is missing", "data.train is missing",
 	}, "plan", "-c", file, "--set", "train.step=3")
-	if !strings.Contains(o.stderr, "8 things to mend") {
-		t.Errorf("not eight things to mend:\n%s", o.stderr)
+	if !strings.Contains(o.stderr, "10 things to mend") {
+		t.Errorf("not ten things to mend:\n%s", o.stderr)
 	}
 }
 

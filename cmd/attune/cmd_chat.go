@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/signal"
 	"strings"
 
 	"attune/data"
@@ -30,9 +33,10 @@ func newChat(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat --model DIR",
 		Short: "Talk with a model, with or without an adapter",
-		Long:  `chat reads a line, answers it and remembers the conversation. /reset forgets it, /quit (or the end of input) ends it.`,
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), s, o) },
+		Long: `chat reads a line, answers it and remembers the conversation. /reset forgets it, /quit (or the end of input) ends it.
+Ctrl-C ends an answer; at the prompt, the chat.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), s, o) },
 	}
 	o.modelFlags.add(cmd)
 	f := cmd.Flags()
@@ -73,24 +77,11 @@ func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
 		}
 		return c
 	}
-	conv := fresh()
-	sc := bufio.NewScanner(s.in)
-	sc.Buffer(nil, 1<<20)
-	for turn := uint64(0); ; turn++ {
-		fmt.Fprint(s.out, "> ")
-		if !sc.Scan() {
-			fmt.Fprintln(s.out)
-			return sc.Err()
-		}
-		line := strings.TrimSpace(sc.Text())
-		switch line {
-		case "":
-			continue
-		case "/quit":
-			return nil
-		case "/reset":
+	conv, turn := fresh(), uint64(0)
+	take := func(ctx context.Context, line string) error {
+		if line == "/reset" {
 			conv = fresh()
-			continue
+			return nil
 		}
 		conv.Messages = append(conv.Messages, data.Message{Role: "user", Content: line})
 		ids, err := l.text.tmpl.EncodePrompt(l.text.tok, conv, chat.EncodeOptions{})
@@ -100,19 +91,95 @@ func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
 		if len(ids) >= d.Rows() {
 			fmt.Fprintf(s.err, "the conversation has %d tokens, the context %d: starting anew\n", len(ids), d.Rows())
 			conv = fresh()
-			continue
+			return nil
 		}
 		r, err := generate.Run(ctx, d, l.text.tok, ids, generate.Options{MaxNewTokens: o.maxNew, Stops: l.text.stops, Continue: true,
 			Sampling: generate.Sampling{Temperature: o.temperature, TopP: o.topP, Seed: o.seed + turn}, OnText: func(t string) { fmt.Fprint(s.out, t) }})
 		if err != nil {
 			return err
 		}
+		turn++
 		fmt.Fprintln(s.out)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		conv.Messages = append(conv.Messages, data.Message{Role: "assistant", Content: r.Text})
+		conv.Messages = append(conv.Messages, data.Message{Role: "assistant", Content: r.Text}) // as far as it came
+		return nil
 	}
+	interrupts := make(chan os.Signal, 1)
+	signal.Reset(os.Interrupt) // from here on it does not end the program
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	return converse(ctx, s, interrupts, take)
+}
+
+// converse reads lines and has each taken. An interrupt while one is taken ends only the context of that; at the prompt it
+// ends the conversation, as ctx does at any time.
+func converse(ctx context.Context, s streams, interrupts <-chan os.Signal, take func(context.Context, string) error) error {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	lines, readErr := readLines(ctx, s.in)
+	for {
+		fmt.Fprint(s.out, "> ")
+		var line string
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-interrupts:
+			fmt.Fprintln(s.out)
+			return context.Canceled
+		case text, ok := <-lines:
+			if !ok {
+				fmt.Fprintln(s.out)
+				return *readErr
+			}
+			line = strings.TrimSpace(text)
+		}
+		switch line {
+		case "":
+			continue
+		case "/quit":
+			return nil
+		}
+		if err := takeUntil(ctx, interrupts, line, take); err != nil {
+			return err
+		}
+	}
+}
+
+// takeUntil has a line taken until it is done or interrupted.
+func takeUntil(ctx context.Context, interrupts <-chan os.Signal, line string, take func(context.Context, string) error) error {
+	turn, stop := context.WithCancel(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		select {
+		case <-interrupts:
+			stop()
+		case <-turn.Done():
+		}
+	}()
+	err := take(turn, line)
+	stop()
+	<-watching
+	return errors.Join(err, ctx.Err())
+}
+
+// readLines reads beside whoever waits for more than input. The error stands once the channel is closed; a read that waits
+// for its user when ctx is done ends with the program.
+func readLines(ctx context.Context, in io.Reader) (<-chan string, *error) {
+	lines, failed := make(chan string), new(error)
+	go func() {
+		defer close(lines)
+		sc := bufio.NewScanner(in)
+		sc.Buffer(nil, 1<<20)
+		for sc.Scan() {
+			select {
+			case lines <- sc.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+		*failed = sc.Err()
+	}()
+	return lines, failed
 }
 
 // chatWindow bounds the key/value cache of a chat, in tokens.

@@ -37,7 +37,8 @@ func newEval(s streams) *cobra.Command {
 		Use:   "eval --model DIR --data rows.jsonl",
 		Short: "Judge a model on held-out rows; with --adapter, beside its base",
 		Long: `eval prints the mean loss of the rows' trained tokens and, with --answers, generates each row's last assistant turn
-greedily and counts those that are exactly right. With --adapter both the base and the adapted model are judged.`,
+greedily and counts those that are exactly right. With --adapter both the base and the adapted model are judged. The loss is
+over all rows but what --overlength drops or cuts; the answers over all rows, or the first of them with --limit.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd.Context(), s, o) },
 	}
@@ -59,6 +60,7 @@ greedily and counts those that are exactly right. With --adapter both the base a
 type verdict struct {
 	Model   string        `json:"model"`
 	Adapter string        `json:"adapter,omitempty"`
+	Rows    corpus.Report `json:"rows"` // that the loss is over, and what became of the others
 	Loss    float64       `json:"loss"`
 	Tokens  int           `json:"tokens"`
 	Exact   *float64      `json:"exact_match,omitempty"` // share of the answers
@@ -95,6 +97,8 @@ func (o *evalOptions) check() error {
 	switch _, err := os.Stat(o.rows); {
 	case err != nil:
 		return usagef("--data: %w", err)
+	case !slices.Contains(source.Formats(), o.format):
+		return usagef("--format %q; there are %v", o.format, source.Formats())
 	case !slices.Contains(policies, chat.Policy(o.overlength)):
 		return usagef("--overlength %q; there are %v", o.overlength, policies)
 	case o.maxLength < 8:
@@ -120,11 +124,12 @@ func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v ver
 	}
 	co, done := counting(s.err, corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
 		MaxLength: o.maxLength, Overlength: chat.Policy(o.overlength)})
-	sets, _, err := corpus.ReadAll(ctx, []corpus.File{{Path: o.rows, Format: o.format}}, co)
+	sets, reports, err := corpus.ReadAll(ctx, []corpus.File{{Path: o.rows, Format: o.format}}, co)
 	done()
 	if err != nil {
 		return v, err
 	}
+	v.Rows = reports[0]
 	batches := heldOut(sets, max(2048, o.maxLength), l.text.pad)
 	if v.Loss, v.Tokens, err = eval.MeanLoss(ctx, l.session, batches); err != nil || !o.answers {
 		return v, err
@@ -139,9 +144,17 @@ func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v ver
 	if v.Answers, err = o.answer(ctx, s, l, rows); err != nil {
 		return v, err
 	}
-	exact := float64(eval.Matches(v.Answers)) / float64(len(v.Answers))
-	v.Exact = &exact
+	v.Exact = exactMatch(v.Answers)
 	return v, nil
+}
+
+// exactMatch is the share of the answers that are right, nil of none: JSON has no 0/0.
+func exactMatch(answers []eval.Answer) *float64 {
+	if len(answers) == 0 {
+		return nil
+	}
+	share := float64(eval.Matches(answers)) / float64(len(answers))
+	return &share
 }
 
 func (o *evalOptions) answer(ctx context.Context, s streams, l *loaded, rows []data.Conversation) ([]eval.Answer, error) {
@@ -155,10 +168,14 @@ func (o *evalOptions) answer(ctx context.Context, s streams, l *loaded, rows []d
 
 func printVerdicts(s streams, vs []verdict, samples int) {
 	names := []string{"base", "tuned"}
+	printRows(s.out, "rows", "--max-length", vs[0].Rows)
 	for i, v := range vs {
 		fmt.Fprintf(s.out, "%-6s loss %.4f over %d tokens", names[i], v.Loss, v.Tokens)
 		if v.Exact != nil {
 			fmt.Fprintf(s.out, ", %d of %d answers exactly right (%.1f %%)", eval.Matches(v.Answers), len(v.Answers), 100**v.Exact)
+			if n := v.Rows.Rows; len(v.Answers) < n {
+				fmt.Fprintf(s.out, ", of the first of %d rows", n)
+			}
 		}
 		fmt.Fprintln(s.out)
 	}

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"attune/data/corpus"
+	"attune/data/pack"
 	"attune/engine/exec"
 
 	"github.com/spf13/cobra"
@@ -79,6 +82,9 @@ func (j *job) describe() (planReport, error) {
 		p.Eval = []corpus.Report{}
 	}
 	plan, err := j.session.Plan(j.rowTokens(), j.heldTokens())
+	if errors.Is(err, exec.ErrMemory) {
+		err = fmt.Errorf("%w; %s", err, j.lessMemory())
+	}
 	if err != nil {
 		return p, err
 	}
@@ -93,8 +99,7 @@ func (j *job) describe() (planReport, error) {
 		p.Memory.Free = free
 	}
 	if p.Memory.Total = p.Memory.fixed.total() + plan.Arena; p.Memory.Total > free {
-		return p, fmt.Errorf("%w: the run takes %s, %s are free; set compute.recompute: full or a smaller compute.micro_batch_tokens than %d",
-			exec.ErrMemory, mib(p.Memory.Total), mib(free), p.RowTokens)
+		return p, fmt.Errorf("%w: the run takes %s, %s are free; %s", exec.ErrMemory, mib(p.Memory.Total), mib(free), j.lessMemory())
 	}
 	return p, nil
 }
@@ -106,17 +111,7 @@ func (p planReport) print(s streams) {
 		reports []corpus.Report
 	}{{"train", p.Train}, {"eval", p.Eval}} {
 		for _, r := range g.reports {
-			fmt.Fprintf(w, "%-7s %s: %d rows (%s), %d examples, %d tokens, %d trained (%.0f %%), longest %d\n", g.name, r.Path, r.Rows, r.Schema, r.Examples,
-				r.Tokens, r.TrainedTokens, 100*float64(r.TrainedTokens)/float64(r.Tokens), r.Longest)
-			if r.Cut+r.Split+r.Dropped > 0 {
-				fmt.Fprintf(w, "        over data.max_length: %d cut, %d split, %d dropped; %d trained tokens lost\n", r.Cut, r.Split, r.Dropped, r.TrainedLost)
-			}
-			for _, odd := range r.Odd {
-				fmt.Fprintf(w, "        %s\n", odd)
-			}
-			if more := r.Warnings - len(r.Odd); more > 0 {
-				fmt.Fprintf(w, "        and %d rows more that are odd\n", more)
-			}
+			printRows(w, g.name, "data.max_length", r)
 		}
 	}
 	fmt.Fprintf(w, "steps   %d (%d an epoch, %d of warm-up), rows of up to %d tokens\n", p.Steps, p.StepsPerEpoch, p.Warmup, p.RowTokens)
@@ -134,4 +129,33 @@ func (p planReport) print(s streams) {
 		fmt.Fprintf(w, "time    %s expected, %.0f tokens/s, by timing %d tokens of the first step\n",
 			time.Duration(p.Time.Seconds*float64(time.Second)).Round(time.Second), p.Time.TokensPerSecond, p.Time.MeasuredTokens)
 	}
+}
+
+// printRows says what became of a file's rows; limit is the name of the setting for the longest example.
+func printRows(w io.Writer, name, limit string, r corpus.Report) {
+	fmt.Fprintf(w, "%-7s %s: %d rows (%s), %d examples, %d tokens, %d trained (%.0f %%), longest %d\n", name, r.Path, r.Rows, r.Schema, r.Examples,
+		r.Tokens, r.TrainedTokens, 100*float64(r.TrainedTokens)/float64(r.Tokens), r.Longest)
+	if r.Cut+r.Split+r.Dropped > 0 {
+		fmt.Fprintf(w, "        over %s: %d cut, %d split, %d dropped; %d trained tokens lost\n", limit, r.Cut, r.Split, r.Dropped, r.TrainedLost)
+	}
+	for _, odd := range r.Odd {
+		fmt.Fprintf(w, "        %s\n", odd)
+	}
+	if more := r.Warnings - len(r.Odd); more > 0 {
+		fmt.Fprintf(w, "        and %d rows more that are odd\n", more)
+	}
+}
+
+// lessMemory is what makes a run that does not fit smaller, of the settings that still can.
+func (j *job) lessMemory() string {
+	var do []string
+	if j.cfg.Compute.Recompute == "none" {
+		do = append(do, "compute.recompute: full")
+	}
+	longest := (j.longest + pack.Quantum - 1) / pack.Quantum * pack.Quantum
+	if n := j.rowTokens(); n > longest {
+		do = append(do, fmt.Sprintf("a smaller compute.micro_batch_tokens than %d", n))
+	}
+	do = append(do, fmt.Sprintf("a smaller data.max_length than the longest example's %d tokens", j.longest))
+	return "set " + strings.Join(do, ", or ")
 }

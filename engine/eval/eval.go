@@ -10,6 +10,7 @@ import (
 
 	"attune/data"
 	"attune/data/chat"
+	"attune/data/source"
 	"attune/data/tokenizer"
 	"attune/engine/generate"
 	"attune/engine/session"
@@ -46,7 +47,8 @@ type Answer struct {
 	Stopped  bool   `json:"stopped"`
 }
 
-// Answers generates the last assistant turn of every conversation greedily, at most maxNew tokens each.
+// Answers generates the last assistant turn of every conversation greedily, at most maxNew tokens each. A row that
+// does not end with one is a *source.RowError.
 func Answers(ctx context.Context, s *session.Session, t *chat.Template, tok *tokenizer.Tokenizer, stops []int32, rows []data.Conversation, maxNew, window int, progress func(done int)) ([]Answer, error) {
 	var prompts [][]int32
 	var answers []Answer
@@ -54,7 +56,7 @@ func Answers(ctx context.Context, s *session.Session, t *chat.Template, tok *tok
 	for _, c := range rows {
 		n := len(c.Messages) - 1
 		if n < 1 || c.Messages[n].Role != "assistant" {
-			return nil, fmt.Errorf("%s:%d: no answer to compare with; a row must end with the assistant's turn", c.File, c.Line)
+			return nil, &source.RowError{Position: c.Position, What: "no answer to compare with", Do: "a row must end with the assistant's turn"}
 		}
 		asked := c
 		asked.Messages = c.Messages[:n]
