@@ -79,8 +79,11 @@ func (j *job) publish(dir *runDir, res train.Result, identity map[string]string)
 		weights = append(weights, model.Weight{Name: t.Name, Dtype: kernels.Float32, Shape: t.Shape, Data: t.Data})
 	}
 	if j.cfg.Method == "lora" {
-		path := dir.file(adapterDir)
-		return path, peft.Save(path, j.lora, weights, peft.Card{Recipe: string(j.cfg.YAML(false)), Facts: facts})
+		path, lora := dir.file(adapterDir), j.lora
+		if lora.BaseModel, err = filepath.Abs(lora.BaseModel); err != nil { // PEFT would look for a relative one on the hub
+			return "", fmt.Errorf("publish: %w", err)
+		}
+		return path, peft.Save(path, lora, weights, peft.Card{Recipe: string(j.cfg.Portable().YAML(false)), Facts: facts})
 	}
 	path, meta := dir.file(modelDir), map[string]string{}
 	for _, f := range facts {

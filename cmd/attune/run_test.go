@@ -67,6 +67,9 @@ func TestPlanReport(t *testing.T) {
 // What a run leaves behind, file by file.
 func TestRunDirectory(t *testing.T) {
 	l := smallLesson(t, lesson{"train.steps": 12, "train.warmup_steps": 3, "checkpoint.keep": 2})
+	base := l["model"].(string)
+	t.Chdir(filepath.Dir(base)) // the adapter must name its base so that it is found from elsewhere
+	l["model"] = filepath.Base(base)
 	o := l.train(t, "--json")
 	var sum summary
 	if err := json.Unmarshal([]byte(o.stdout), &sum); err != nil {
@@ -139,11 +142,12 @@ func TestRunDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if a.Metadata["template_sha256"] != p.SHA256["template"] || a.Metadata["base_model_sha256"] != p.SHA256["model"] || a.Config.R != 4 || a.Config.BaseModel != l["model"] {
+	if a.Metadata["template_sha256"] != p.SHA256["template"] || a.Metadata["base_model_sha256"] != p.SHA256["model"] || a.Config.R != 4 || a.Config.BaseModel != base {
 		t.Errorf("the adapter says %v, %+v", a.Metadata, a.Config)
 	}
 	readme, err := os.ReadFile(filepath.Join(inside(adapterDir), "README.md"))
-	if err != nil || !strings.Contains(string(readme), p.SHA256["template"]) || !strings.Contains(string(readme), "examples_per_step: 4") {
+	if err != nil || !strings.Contains(string(readme), p.SHA256["template"]) || !strings.Contains(string(readme), "examples_per_step: 4") ||
+		!strings.Contains(string(readme), "path: train.jsonl") || strings.Contains(string(readme), os.TempDir()) {
 		t.Errorf("README.md (%v):\n%s", err, readme)
 	}
 }

@@ -36,9 +36,6 @@ const (
 // openRunDir makes the directory and takes its lock. One that holds a run is refused unless resume is set.
 func openRunDir(path string, resume bool) (*runDir, error) {
 	d := &runDir{path: path}
-	if _, err := os.Stat(d.file(runJSON)); err == nil && !resume {
-		return nil, usagef("run_dir %s holds a run already; go on with it by --resume, or set another run_dir", path)
-	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make run_dir: %w", err)
 	}
@@ -50,6 +47,10 @@ func openRunDir(path string, resume bool) (*runDir, error) {
 		return nil, errors.Join(usagef("run_dir %s is in use by another attune; wait for it, or set another run_dir", path), f.Close())
 	}
 	d.lock = f
+	// only now: the run that held the lock until a moment ago has written its run.json by then
+	if _, err := os.Stat(d.file(runJSON)); err == nil && !resume {
+		return nil, errors.Join(usagef("run_dir %s holds a run already; go on with it by --resume, or set another run_dir", path), d.close())
+	}
 	return d, nil
 }
 

@@ -2,6 +2,7 @@ package peft
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -15,8 +16,12 @@ type Card struct {
 // Fact is a line of the card's table.
 type Fact struct{ Name, Value string }
 
-// markdown is a model card as the Hugging Face hub reads it: YAML front matter, then text.
+// markdown is a model card as the Hugging Face hub reads it: YAML front matter, then text. A base model that is a directory
+// goes by its base name: a card is for others, whom the directories of this machine do not concern.
 func (c Card) markdown(a Config) []byte {
+	if filepath.IsAbs(a.BaseModel) {
+		a.BaseModel = filepath.Base(a.BaseModel)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "---\nbase_model: %s\nlibrary_name: peft\npipeline_tag: text-generation\ntags:\n- lora\n- attune\n---\n\n", strconv.Quote(a.BaseModel))
 	kind := "LoRA"
