@@ -11,6 +11,7 @@ import (
 	"attune/data"
 	"attune/data/chat"
 	"attune/data/corpus"
+	"attune/data/loader"
 	"attune/data/source"
 	"attune/engine/eval"
 	"attune/internal/obs"
@@ -122,16 +123,16 @@ func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v ver
 	if adapted {
 		v.Adapter = o.adapter
 	}
-	co, done := counting(s.err, corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
-		MaxLength: o.maxLength, Overlength: chat.Policy(o.overlength)})
+	co, done := counting(s.err, forModel(l.model, os.TempDir(), corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
+		MaxLength: o.maxLength, Overlength: chat.Policy(o.overlength)}))
 	sets, reports, err := corpus.ReadAll(ctx, []corpus.File{{Path: o.rows, Format: o.format}}, co)
 	done()
 	if err != nil {
 		return v, err
 	}
+	defer func() { err = errors.Join(err, closeSets(sets)) }()
 	v.Rows = reports[0]
-	batches := heldOut(sets, max(2048, o.maxLength), l.text.pad)
-	if v.Loss, v.Tokens, err = eval.MeanLoss(ctx, l.session, batches); err != nil || !o.answers {
+	if v.Loss, v.Tokens, err = eval.MeanLossOf(ctx, l.session, loader.NewHeld(sets, max(2048, o.maxLength), l.text.pad).Batches()); err != nil || !o.answers {
 		return v, err
 	}
 	rows, err := source.ReadAll(o.rows, source.Options{Format: o.format})

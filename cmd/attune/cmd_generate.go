@@ -105,6 +105,9 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, prompted boo
 	longest := 0
 	for _, c := range asks {
 		ids, err := o.ids(l.text, c)
+		if err == nil {
+			err = l.text.known(ids, l.model)
+		}
 		if err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func (j *job) describe() (planReport, error) {
 	if free != unlimited {
 		p.Memory.Free = free
 	}
-	if p.Memory.Total = p.Memory.fixed.total() + plan.Arena; p.Memory.Total > free {
+	if p.Memory.add(j.reading); p.Memory.Total > free {
 		return p, fmt.Errorf("%w: the run takes %s, %s are free; %s", exec.ErrMemory, mib(p.Memory.Total), mib(free), j.lessMemory())
 	}
 	return p, nil

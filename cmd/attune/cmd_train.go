@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"attune/engine/checkpoint"
@@ -12,7 +16,9 @@ import (
 	"attune/engine/peft"
 	"attune/engine/session"
 	"attune/engine/train"
+	"attune/internal/config"
 	"attune/internal/obs"
+	"attune/internal/wholedir"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -51,17 +57,11 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := openRunDir(cfg.RunDir, o.resume)
+	dir, err := openIfThere(cfg.RunDir, o.resume)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	log, closeLog, err := obs.NewLogger(s.err, dir.file(logName), o.debug)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeLog()) }()
-
 	j, err := newJob(ctx, s, cfg)
 	if err != nil {
 		return err
@@ -71,6 +71,17 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if dir == nil { // what is refused up to here leaves no directory behind
+		if dir, err = openRunDir(cfg.RunDir, o.resume); err != nil {
+			return err
+		}
+	}
+	log, closeLog, err := obs.NewLogger(s.err, dir.file(logName), o.debug)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	defer func() { logFailure(log, err) }()
 	for _, r := range append(plan.Train, plan.Eval...) {
 		log.Info("rows read", zap.String("file", r.Path), zap.Int("rows", r.Rows), zap.Int("tokens", r.Tokens), zap.Int("trained", r.TrainedTokens), zap.Int("longest", r.Longest))
 		if r.Warnings > 0 {
@@ -106,11 +117,14 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 		Options: train.Options{Schedule: j.schedule, MicroTokens: j.micro, PadID: j.text.pad, EvalEvery: cfg.Eval.Every, Patience: cfg.Eval.EarlyStoppingPatience,
 			Threshold: cfg.Eval.EarlyStoppingThreshold, LoadBest: cfg.Eval.LoadBestModelAtEnd, SaveEvery: cfg.Checkpoint.Every, Keep: cfg.Checkpoint.Keep,
 			CheckpointDir: dir.file(checkpointsDir), Identity: identity},
-		Session: j.session, Optimizer: opt, Data: j.data, Eval: j.eval,
+		Session: j.session, Optimizer: opt, Data: j.data,
+	}
+	if j.eval != nil {
+		run.Eval = j.eval.Batches()
 	}
 	recorded := -1 // the last step of metrics.jsonl that stands; 0 is the evaluation before the first
 	if o.resume {
-		if recorded, err = resume(run, dir, log); err != nil {
+		if recorded, err = resume(run, cfg, dir, log); err != nil {
 			return err
 		}
 	}
@@ -134,6 +148,9 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if res.Interrupted {
 		log.Warn("interrupted; the state is saved", zap.Int("step", res.Steps))
 		return errInterrupted
+	}
+	if res.NoneBetter {
+		log.Warn(noneBetter)
 	}
 	where, err := j.publish(dir, res, identity)
 	if err != nil {
@@ -182,9 +199,9 @@ func (j *job) optimizer() (*optim.AdamW, error) {
 }
 
 // resume puts the run where its newest whole checkpoint stands and gives that step, -1 where there is none.
-func resume(run *train.Run, dir *runDir, log *zap.Logger) (int, error) {
+func resume(run *train.Run, cfg config.Config, dir *runDir, log *zap.Logger) (int, error) {
 	root := dir.file(checkpointsDir)
-	if err := checkpoint.Sweep(root); err != nil {
+	if err := errors.Join(checkpoint.Sweep(root), wholedir.Sweep(dir.path, adapterDir), wholedir.Sweep(dir.path, modelDir)); err != nil {
 		return -1, err
 	}
 	c, skipped, err := checkpoint.Latest(root)
@@ -199,7 +216,51 @@ func resume(run *train.Run, dir *runDir, log *zap.Logger) (int, error) {
 		return -1, nil
 	}
 	log.Info("resuming", zap.String("checkpoint", c.Dir), zap.Int("step", c.Step))
-	return c.Step, errors.Join(run.Resume(c), c.Close())
+	return c.Step, errors.Join(explain(run.Resume(c), cfg, dir), c.Close())
+}
+
+// explain adds to the refusal of a changed recipe what is different, to that of changed held-out rows what they are.
+func explain(err error, now config.Config, dir *runDir) error {
+	var changed *train.ChangedError
+	if !errors.As(err, &changed) {
+		return err
+	}
+	switch changed.Part {
+	case "eval":
+		return fmt.Errorf("%w (eval: the held-out rows of data.eval, which decide what is best and when to stop)", err)
+	case "recipe":
+		then, readErr := config.Resolved(dir.file(runYAML))
+		if readErr != nil {
+			return fmt.Errorf("%w; what it was cannot be told: %w", err, readErr)
+		}
+		return fmt.Errorf("%w: %s", err, strings.Join(differences(recipeOf(then), recipeOf(now)), ", "))
+	}
+	return err
+}
+
+// differences names the keys in which two run files differ, with both values.
+func differences(then, now config.Config) []string {
+	var list []string
+	var walk func(prefix string, a, b map[string]any)
+	walk = func(prefix string, a, b map[string]any) {
+		for _, k := range slices.Sorted(maps.Keys(a)) {
+			x, section := a[k].(map[string]any)
+			if y, ok := b[k].(map[string]any); section && ok {
+				walk(prefix+k+".", x, y)
+			} else if !reflect.DeepEqual(a[k], b[k]) {
+				list = append(list, fmt.Sprintf("%s%s was %v, is %v", prefix, k, a[k], b[k]))
+			}
+		}
+	}
+	walk("", then.Map(), now.Map())
+	return list
+}
+
+// logFailure keeps why a run failed in its log; a run that was asked to stop has not failed.
+func logFailure(log *zap.Logger, err error) {
+	if err != nil && exitCode(err) != exitInterrupted {
+		log.Error("failed", zap.Error(err))
+	}
 }
 
 // events turns what the loop reports into progress, metrics and log.

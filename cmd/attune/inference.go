@@ -65,6 +65,7 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 	if l.model, err = model.Open(f.model); err != nil {
 		return l, err
 	}
+	l.text.reachable(w, l.model)
 	o := session.Options{Device: l.device, Model: l.model}
 	if o.Dtype, err = l.device.Dtype(f.dtype); err != nil {
 		return l, asUsage(err)
@@ -87,7 +88,7 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 	if err != nil {
 		err = usagef("%w; give the --template or --model it was trained with, or --allow-template-change", err)
 	} else {
-		err = l.withAdapter(o, a)
+		err = errors.Join(warnBase(w, l.model, a), l.withAdapter(o, a))
 	}
 	return l, errors.Join(err, a.Close())
 }
@@ -101,6 +102,20 @@ func (t *text) fits(a *peft.Adapter) error {
 		}
 	}
 	return nil
+}
+
+// warnBase says on w that an adapter was trained on other weights than the model's.
+func warnBase(w io.Writer, m *model.Checkpoint, a *peft.Adapter) error {
+	there := a.Metadata[baseFact]
+	if there == "" {
+		return nil
+	}
+	here, err := baseFingerprint(m)
+	if err != nil || here == there {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "warning: adapter %s was trained on another base model than %s (fingerprint %.12s..., here %.12s...)\n", a.Dir, m.Dir, there, here)
+	return err
 }
 
 func (l *loaded) withAdapter(o session.Options, a *peft.Adapter) error {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 
-	"attune/data"
 	"attune/data/corpus"
 	"attune/data/loader"
 	"attune/data/pack"
@@ -21,27 +21,31 @@ import (
 
 // job is a run file put together, short of memory on the device: what plan reports and train carries out.
 type job struct {
-	cfg      config.Config
-	device   *session.Device
-	dtype    kernels.Dtype
-	text     *text
-	reports  []corpus.Report // of the training files
-	held     []corpus.Report // of the held-out files
-	data     *loader.Loader
-	eval     []data.Batch
-	longest  int // tokens of the longest training example
-	micro    int // tokens a packed row may have
-	survey   loader.Survey
-	program  int64 // bytes of the process itself
-	model    *model.Checkpoint
-	lora     peft.Config // where method is lora
-	session  *session.Session
-	compiled exec.Plan // of the longest rows, set by describe
-	schedule optim.Schedule
+	cfg         config.Config
+	device      *session.Device
+	dtype       kernels.Dtype
+	text        *text
+	reports     []corpus.Report // of the training files
+	held        []corpus.Report // of the held-out files
+	data        *loader.Loader
+	sets        []*loader.Set // training and held-out
+	eval        *loader.Held  // nil = none
+	heldHash    string        // SHA-256 of the held-out examples
+	longest     int           // tokens of the longest training example
+	micro       int           // tokens a packed row may have
+	survey      loader.Survey
+	reading     int64 // bytes at most while the rows were read
+	program     int64 // bytes of the process itself, from then on
+	model       *model.Checkpoint
+	weightsHash string      // SHA-256 of its files, "" = not taken yet
+	lora        peft.Config // where method is lora
+	session     *session.Session
+	compiled    exec.Plan // of the longest rows, set by describe
+	schedule    optim.Schedule
 }
 
 // newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,
-// template, rows, then the model's header.
+// template, the model's header, what is trained of it and from where, then the rows.
 func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err error) {
 	j = &job{cfg: cfg}
 	defer func() {
@@ -58,25 +62,33 @@ func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err erro
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
 		return j, err
 	}
-	if err = j.readRows(ctx, s); err != nil {
-		return j, err
-	}
 	if j.model, err = model.Open(cfg.Model); err != nil {
 		return j, err
 	}
+	j.text.reachable(s.err, j.model)
+	if err = j.build(s); err != nil {
+		return j, err
+	}
+	free := sparing()
+	err = j.readRows(ctx, s)
+	free()
+	if err != nil {
+		return j, err
+	}
 	j.settle()
-	return j, j.plan(s)
+	return j, j.limit()
 }
 
 // readRows reads training and held-out rows, so that the complaints about all files come together.
 func (j *job) readRows(ctx context.Context, s streams) error {
 	c := j.cfg
-	o, done := counting(s.err, j.text.corpusOptions(c))
+	o, done := counting(s.err, forModel(j.model, rowsDir(c.RunDir), j.text.corpusOptions(c)))
 	defer done()
 	sets, reports, err := corpus.ReadAll(ctx, append(files(c.Data.Train), files(c.Data.Eval)...), o)
 	if err != nil {
 		return err
 	}
+	j.sets = sets
 	n := len(c.Data.Train)
 	j.reports, j.held = reports[:n], reports[n:]
 	var sources []loader.Source
@@ -92,23 +104,20 @@ func (j *job) readRows(ctx context.Context, s streams) error {
 	if j.micro = c.Compute.MicroBatchTokens; j.micro == 0 {
 		j.micro = max(2048, c.Data.MaxLength)
 	}
-	j.eval = heldOut(sets[n:], j.micro, j.text.pad)
+	if j.heldHash, err = hashExamples(sets[n:]); err != nil {
+		return err
+	}
+	j.eval = loader.NewHeld(sets[n:], j.micro, j.text.pad)
 	j.survey = j.data.Survey(j.micro)
 	return nil
 }
 
-// heldOut packs the examples of held-out files, in their order.
-func heldOut(sets []*loader.Set, micro int, pad int32) []data.Batch {
-	var examples []data.Example
-	for _, set := range sets {
-		for i := range set.Len() {
-			examples = append(examples, set.Example(i))
-		}
+// rowsDir is where the tokens of rows lie during a run: beside what the run writes, since temporary files may be memory.
+func rowsDir(runDir string) string {
+	if info, err := os.Stat(runDir); err == nil && info.IsDir() {
+		return runDir
 	}
-	if len(examples) == 0 {
-		return nil
-	}
-	return pack.PackEval(examples, micro, pack.Options{PadID: pad})
+	return os.TempDir()
 }
 
 // rowTokens is the most tokens of a packed row that is trained on.
@@ -121,15 +130,14 @@ func (j *job) rowTokens() int {
 
 // heldTokens is the most tokens of a packed row that is only judged.
 func (j *job) heldTokens() int {
-	n := 0
-	for _, b := range j.eval {
-		n = max(n, b.Tokens)
+	if j.eval == nil {
+		return 0
 	}
-	return n
+	return j.eval.Longest
 }
 
-// plan builds the graph and the schedule.
-func (j *job) plan(s streams) error {
+// build says what is trained, and from where it starts.
+func (j *job) build(s streams) error {
 	c := j.cfg
 	o := session.Options{Device: j.device, Model: j.model, Dtype: j.dtype}
 	switch c.Method {
@@ -159,9 +167,12 @@ func (j *job) plan(s streams) error {
 	if j.session, err = session.New(o); err != nil {
 		return err
 	}
-	if err := j.checkInitFrom(s); err != nil {
-		return err
-	}
+	return j.checkInitFrom(s)
+}
+
+// limit holds the run to the memory that is free, and makes the schedule.
+func (j *job) limit() error {
+	c := j.cfg
 	free, err := j.memoryFree()
 	if err != nil {
 		return err
@@ -191,7 +202,7 @@ func (j *job) checkInitFrom(s streams) error {
 	if err != nil {
 		return err
 	}
-	if err = j.text.fits(a); err != nil && l.AllowTemplateChange {
+	if err = errors.Join(j.text.fits(a), j.fitsBase(a)); err != nil && l.AllowTemplateChange {
 		fmt.Fprintln(s.err, "warning:", err)
 		err = nil
 	}
@@ -203,8 +214,21 @@ func (j *job) checkInitFrom(s streams) error {
 	return errors.Join(err, a.Close())
 }
 
+// fitsBase says that an adapter was trained on other weights than this run's. An adapter that does not say fits.
+func (j *job) fitsBase(a *peft.Adapter) error {
+	there := a.Metadata["base_model_sha256"]
+	if there == "" {
+		return nil
+	}
+	here, err := j.modelHash()
+	if err != nil || here == there {
+		return err
+	}
+	return fmt.Errorf("adapter %s was trained on another base model (SHA-256 %.12s..., here %.12s...)", a.Dir, there, here)
+}
+
 func (j *job) close() error {
-	var errs []error
+	errs := []error{closeSets(j.sets)}
 	if j.session != nil {
 		errs = append(errs, j.session.Close())
 	}
@@ -213,6 +237,14 @@ func (j *job) close() error {
 	}
 	if j.device != nil {
 		errs = append(errs, j.device.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func closeSets(sets []*loader.Set) error {
+	var errs []error
+	for _, set := range sets {
+		errs = append(errs, set.Close())
 	}
 	return errors.Join(errs...)
 }

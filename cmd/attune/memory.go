@@ -27,21 +27,40 @@ func (f fixed) total() int64 {
 type memoryReport struct {
 	fixed
 	Activations int64 `json:"activations"`
+	Reading     int64 `json:"reading"` // at most so much while the rows were read, before the others
 	Total       int64 `json:"total"`
 	Free        int64 `json:"free,omitempty"` // 0 = the system does not say
+}
+
+// add makes the total: reading the rows is over before the weights come.
+func (m *memoryReport) add(reading int64) {
+	m.Reading = reading
+	m.Total = max(reading, m.fixed.total()+m.Activations)
 }
 
 // Of the process itself.
 const (
 	code    = 28 << 20 // pages of the program's file that a run touches
 	garbage = 8 << 20  // at most so much is left lying before it is collected
+	litter  = 16 << 20 // the same while rows are read, which make much of it
 )
+
+// sparing keeps garbage within bounds while rows are read, whose number is not the heap's; undo ends it.
+func sparing() (undo func()) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	old := debug.SetGCPercent(int(max(1, 100*litter/max(litter, m.HeapAlloc)))) // at most doubled: roots count as heap in it
+	return func() { debug.SetGCPercent(old) }
+}
 
 // settle gives back what reading the rows took for a while, and from here on keeps garbage within bounds: the Go heap then
 // is what it holds now and that much more, however many rows there are.
 func (j *job) settle() {
-	debug.FreeOSMemory()
 	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	j.reading = code + int64(m.Sys) // memory that the heap once had counts in it
+	debug.FreeOSMemory()
 	runtime.ReadMemStats(&m)
 	live := int64(m.HeapInuse)
 	debug.SetGCPercent(int(max(1, 100*garbage/live)))

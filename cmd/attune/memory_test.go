@@ -32,11 +32,11 @@ func planned(t *testing.T, l lesson) memoryReport {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// measured is the peak memory of a training process, in bytes.
-func measured(t *testing.T, l lesson, flags ...string) int64 {
+// measured is the peak memory of a process that plans or trains, in bytes.
+func measured(t *testing.T, l lesson, command string, flags ...string) int64 {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "status")
-	cmd := program(t.Context(), l.args("train", flags...)...)
+	cmd := program(t.Context(), l.args(command, flags...)...)
 	cmd.Env = append(cmd.Env, peakFile+"="+path)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -71,18 +71,21 @@ func TestPlanIsThePeak(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux's count of a process's peak memory")
 	}
+	few := writeFile(t, "train.jsonl", long(8)...)
 	base := lesson{
-		"model":      smallModel(t, model.NewOptions{HiddenSize: 256, NumHiddenLayers: 12}),
-		"data.train": writeFile(t, "train.jsonl", long(8)...), "data.eval": writeFile(t, "eval.jsonl", long(2)...),
+		"model":           smallModel(t, model.NewOptions{HiddenSize: 256, NumHiddenLayers: 12}),
+		"data.max_length": 2048, "data.eval": writeFile(t, "eval.jsonl", long(2)...),
 		"train.steps": 1, "train.examples_per_step": 4, "lora.r": 16,
 	}
 	for _, c := range []struct {
 		method, dtype string
 		micro         int
-	}{{"lora", "float32", 512}, {"lora", "float32", 1024}, {"lora", "bfloat16", 1024}, {"full", "float32", 512}, {"full", "bfloat16", 1024}} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			l := base.with(lesson{"method": c.method, "compute.dtype": c.dtype, "compute.micro_batch_tokens": c.micro, "run_dir": filepath.Join(t.TempDir(), "run")})
-			want, got := planned(t, l), measured(t, l)
+		rows          string
+	}{{"lora", "float32", 512, few}, {"lora", "float32", 1024, few}, {"lora", "bfloat16", 1024, few}, {"full", "float32", 512, few},
+		{"full", "bfloat16", 1024, few}, {"lora", "float32", 512, writeFile(t, "many.jsonl", many(12<<20)...)}} {
+		t.Run(fmt.Sprint(c.method, c.dtype, c.micro, filepath.Base(c.rows)), func(t *testing.T) {
+			l := base.with(lesson{"method": c.method, "compute.dtype": c.dtype, "compute.micro_batch_tokens": c.micro, "data.train": c.rows, "run_dir": filepath.Join(t.TempDir(), "run")})
+			want, got := planned(t, l), measured(t, l, "train")
 			off := float64(want.Total-got) / float64(got)
 			t.Logf("planned %s, measured %s: %+.1f %%", mib(want.Total), mib(got), 100*off)
 			if math.Abs(off) > 0.1 {

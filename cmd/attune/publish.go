@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strconv"
 
+	"attune/data/loader"
 	"attune/engine/model"
 	"attune/engine/nn"
 	"attune/engine/peft"
@@ -21,19 +24,77 @@ import (
 
 // identity is what a resumed run must not have changed: SHA-256 of each part.
 func (j *job) identity() (map[string]string, error) {
-	weights, err := hashFiles(append([]string{filepath.Join(j.cfg.Model, "config.json")}, j.model.Files()...)...)
+	weights, err := j.modelHash()
 	if err != nil {
 		return nil, err
 	}
-	rows := j.data.Fingerprint()
+	rows, err := j.data.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
 	recipe := sha256.Sum256(recipeOf(j.cfg).YAML(false))
 	return map[string]string{
 		"model":     weights,
 		"tokenizer": j.text.tok.SHA256(),
 		"template":  j.text.hash(),
 		"data":      hex.EncodeToString(rows[:]),
+		"eval":      j.heldHash,
 		"recipe":    hex.EncodeToString(recipe[:]),
 	}, nil
+}
+
+// modelHash is the SHA-256 of the model's config.json and weights. It reads all of them, once.
+func (j *job) modelHash() (string, error) {
+	if j.weightsHash == "" {
+		h, err := hashFiles(append([]string{filepath.Join(j.cfg.Model, "config.json")}, j.model.Files()...)...)
+		if err != nil {
+			return "", err
+		}
+		j.weightsHash = h
+	}
+	return j.weightsHash, nil
+}
+
+// hashExamples is a SHA-256 of held-out examples in their order: ids, and which of them are trained.
+func hashExamples(sets []*loader.Set) (string, error) {
+	h := sha256.New()
+	var b []byte
+	for _, set := range sets {
+		for i := range set.Len() {
+			e, err := set.Example(i)
+			if err != nil {
+				return "", err
+			}
+			b = binary.LittleEndian.AppendUint64(b[:0], uint64(len(e.IDs)))
+			for k, id := range e.IDs {
+				b = binary.LittleEndian.AppendUint32(b, uint32(id))
+				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.Weights[k]))
+			}
+			h.Write(b)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// baseFact is the name of a base model's fingerprint in what is published.
+const baseFact = "base_model_fingerprint"
+
+// baseSample is how many bytes of each tensor the fingerprint of a base model looks at.
+const baseSample = 4096
+
+// baseFingerprint tells one base model from another without reading it whole: a SHA-256 over name, dtype, shape and the
+// first bytes of every weight. Training moves all of them.
+func baseFingerprint(m *model.Checkpoint) (string, error) {
+	weights, err := m.Weights()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, w := range weights {
+		fmt.Fprintf(h, "%s %s %v\n", w.Name, w.Dtype, w.Shape)
+		h.Write(w.Data[:min(len(w.Data), baseSample)])
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // recipeOf is the run file without what may change between the parts of a run: where things lie, and what only rounding
@@ -61,14 +122,18 @@ func (j *job) provenance(plan planReport, identity map[string]string) provenance
 
 // publish writes what was trained: adapter/ in PEFT's layout, or model/ as a Hugging Face directory.
 func (j *job) publish(dir *runDir, res train.Result, identity map[string]string) (string, error) {
+	base, err := baseFingerprint(j.model)
+	if err != nil {
+		return "", err
+	}
 	facts := []peft.Fact{
 		{Name: "template_sha256", Value: identity["template"]}, {Name: "tokenizer_sha256", Value: identity["tokenizer"]},
-		{Name: "base_model_sha256", Value: identity["model"]}, {Name: "data_sha256", Value: identity["data"]},
+		{Name: "base_model_sha256", Value: identity["model"]}, {Name: baseFact, Value: base}, {Name: "data_sha256", Value: identity["data"]},
 		{Name: "attune", Value: readBuildInfo().String()},
-		{Name: "steps", Value: strconv.Itoa(res.Steps)}, {Name: "trained_tokens", Value: strconv.FormatInt(res.TrainedTokens, 10)},
+		{Name: "steps", Value: strconv.Itoa(res.Trained.Steps)}, {Name: "trained_tokens", Value: strconv.FormatInt(res.Trained.TrainedTokens, 10)},
 	}
-	if res.LastEval != nil {
-		facts = append(facts, peft.Fact{Name: "eval_loss", Value: strconv.FormatFloat(*res.LastEval, 'f', 4, 64)})
+	if res.Trained.Eval != nil {
+		facts = append(facts, peft.Fact{Name: "eval_loss", Value: strconv.FormatFloat(*res.Trained.Eval, 'f', 4, 64)})
 	}
 	trained, err := j.session.Trained()
 	if err != nil {
@@ -124,14 +189,18 @@ type summary struct {
 	BestStep      int      `json:"best_step,omitempty"`
 	EarlyStopped  bool     `json:"early_stopped,omitempty"`
 	LoadedBest    bool     `json:"loaded_best,omitempty"`
+	NoneBetter    bool     `json:"no_eval_better_than_before,omitempty"` // with load_best_model_at_end
 	Written       string   `json:"written"`
 }
 
+// noneBetter is said where load_best_model_at_end has nothing to load.
+const noneBetter = "no evaluation was better than the one before training; the last state is published"
+
 func summaryOf(r train.Result, where string) summary {
 	x := summary{Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens, Seconds: r.Seconds, EvalBefore: r.FirstEval, EvalAfter: r.LastEval,
-		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, Written: where}
+		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, NoneBetter: r.NoneBetter, Written: where}
 	if r.LoadedBest {
-		x.EvalAfter = r.BestEval
+		x.EvalAfter = r.Trained.Eval
 	}
 	if r.Seconds > 0 {
 		x.TokensPerSec = float64(r.Tokens) / r.Seconds
@@ -153,6 +222,8 @@ func summarize(s streams, asJSON bool, x summary) error {
 		fmt.Fprintf(&b, "%.4f\n", *x.EvalAfter)
 	}
 	switch {
+	case x.NoneBetter:
+		fmt.Fprintf(&b, "warning: %s\n", noneBetter)
 	case x.LoadedBest:
 		fmt.Fprintf(&b, "published the best evaluated state, that of step %d\n", x.BestStep)
 	case x.EarlyStopped:

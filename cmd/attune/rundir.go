@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -33,6 +34,14 @@ const (
 	lossPNG        = "loss.png"
 )
 
+// openIfThere is openRunDir where the directory exists, nil where it does not.
+func openIfThere(path string, resume bool) (*runDir, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return openRunDir(path, resume)
+}
+
 // openRunDir makes the directory and takes its lock. One that holds a run is refused unless resume is set.
 func openRunDir(path string, resume bool) (*runDir, error) {
 	d := &runDir{path: path}
@@ -54,8 +63,14 @@ func openRunDir(path string, resume bool) (*runDir, error) {
 	return d, nil
 }
 
-// close gives the lock back. The file stays: removing it would let two runs lock two files of the same name.
-func (d *runDir) close() error { return d.lock.Close() }
+// close gives the lock back, if there is one. The file stays: removing it would let two runs lock two files of the same
+// name.
+func (d *runDir) close() error {
+	if d == nil {
+		return nil
+	}
+	return d.lock.Close()
+}
 
 // provenance is run.json: what went into a run.
 type provenance struct {

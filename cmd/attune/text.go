@@ -11,6 +11,7 @@ import (
 	"attune/data/chat"
 	"attune/data/corpus"
 	"attune/data/tokenizer"
+	"attune/engine/model"
 	"attune/internal/config"
 	"attune/internal/obs"
 )
@@ -60,6 +61,31 @@ func (t *text) hash() string {
 func (t *text) corpusOptions(c config.Config) corpus.Options {
 	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.stops, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
 		Seed: uint64(c.Train.Seed), MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength)}
+}
+
+// reachable warns where the tokenizer has tokens that the model has no rows for: texts without them are fine, any other is
+// refused when it is met.
+func (t *text) reachable(w io.Writer, m *model.Checkpoint) {
+	if n, v := t.tok.VocabSize(), m.Config.VocabSize; n > v {
+		fmt.Fprintf(w, "warning: the tokenizer's ids go up to %d, the model's vocab_size is %d: a text with a token from %d on will be refused\n", n-1, v, v)
+	}
+}
+
+// known refuses the ids of a prompt that the model has no rows for.
+func (t *text) known(ids []int32, m *model.Checkpoint) error {
+	for _, id := range ids {
+		if int(id) >= m.Config.VocabSize {
+			token, _ := t.tok.Token(id)
+			return usagef("token %q of the prompt has the id %d, but the model's vocab_size is %d; take the tokenizer the model was made with", token, id, m.Config.VocabSize)
+		}
+	}
+	return nil
+}
+
+// forModel has rows refused that the model cannot read, and their tokens kept in dir.
+func forModel(m *model.Checkpoint, dir string, o corpus.Options) corpus.Options {
+	o.VocabSize, o.Window, o.Dir = m.Config.VocabSize, m.Config.MaxPositionEmbeddings, dir
+	return o
 }
 
 // counting shows the reading of many rows.

@@ -32,7 +32,11 @@ func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 		return nil, err
 	}
 	defer opt.Close()
-	row := j.data.Pack(0, loader.PrefetchOptions{MicroTokens: probeTokens, PadID: j.text.pad}).Batches[0]
+	first := j.data.Pack(0, loader.PrefetchOptions{MicroTokens: probeTokens, PadID: j.text.pad})
+	if first.Err != nil {
+		return nil, first.Err
+	}
+	row := first.Batches[0]
 	train, err := timed(ctx, func() error { _, err := j.session.Accumulate(row); return err })
 	if err != nil {
 		return nil, err
@@ -45,16 +49,12 @@ func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 	perToken := 1 / float64(row.Tokens)
 	seconds := train*perToken*float64(a.Padded) + update*float64(j.data.Steps())
 	r := &timeReport{TokensPerSecond: float64(a.Tokens) / seconds, MeasuredTokens: row.Tokens}
-	if len(j.eval) > 0 {
+	if j.eval != nil {
 		judge, err := timed(ctx, func() error { _, err := j.session.Loss(row); return err })
 		if err != nil {
 			return nil, err
 		}
-		var held float64
-		for _, b := range j.eval {
-			held += float64(b.Tokens)
-		}
-		seconds += judge * perToken * held * float64(j.evaluations())
+		seconds += judge * perToken * float64(j.eval.Padded) * float64(j.evaluations())
 	}
 	r.Seconds = seconds
 	return r, nil

@@ -30,6 +30,9 @@ type Options struct {
 	Seed        uint64  // chooses them
 	MaxLength   int
 	Overlength  chat.Policy
+	VocabSize   int            // ids of the model; a row with others is refused; 0 = whatever the tokenizer gives
+	Window      int            // most tokens the model was made for; a longer example is refused; 0 = any
+	Dir         string         // where examples are kept until the run ends, see loader.NewSet; "" = in memory
 	Progress    func(rows int) // called now and then; nil = not
 }
 
@@ -100,6 +103,11 @@ func ReadAll(ctx context.Context, files []File, o Options) ([]*loader.Set, []Rep
 		sets, reports = append(sets, set), append(reports, report)
 	}
 	if len(bad.Files) > 0 {
+		for _, s := range sets {
+			if s != nil {
+				_ = s.Close() // what is wrong with the rows says more
+			}
+		}
 		return nil, nil, bad
 	}
 	return sets, reports, nil
@@ -107,7 +115,7 @@ func ReadAll(ctx context.Context, files []File, o Options) ([]*loader.Set, []Rep
 
 // read reads one file.
 func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
-	b := &builder{o: o, set: &loader.Set{}, report: Report{Path: f.Path}}
+	b := &builder{o: o, set: loader.NewSet(o.Dir), report: Report{Path: f.Path}}
 	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
 	if err != nil {
 		return nil, b.report, err
@@ -165,14 +173,21 @@ func (b *builder) row(c data.Conversation) error {
 			b.report.Split++
 		}
 		for _, part := range cut.Examples {
-			b.add(part)
+			if err := b.add(part); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (b *builder) add(e data.Example) {
-	b.set.Add(e)
+func (b *builder) add(e data.Example) error {
+	if err := b.fits(e); err != nil {
+		return err
+	}
+	if err := b.set.Add(e); err != nil {
+		return err
+	}
 	b.report.Examples++
 	b.report.Tokens += len(e.IDs)
 	b.report.TrainedTokens += e.Trained()
@@ -182,6 +197,24 @@ func (b *builder) add(e data.Example) {
 			b.report.StopsTrained++
 		}
 	}
+	return nil
+}
+
+// fits says what the model cannot read of an example.
+func (b *builder) fits(e data.Example) error {
+	if w := b.o.Window; w > 0 && len(e.IDs) > w {
+		return &source.RowError{Position: e.Position, What: fmt.Sprintf("%d tokens, but the model was made for %d (max_position_embeddings)", len(e.IDs), w),
+			Do: fmt.Sprintf("set data.max_length (of eval: --max-length), which is %d, to at most %d", b.o.MaxLength, w)}
+	}
+	if b.o.VocabSize == 0 || len(e.IDs) == 0 {
+		return nil
+	}
+	if id := slices.Max(e.IDs); int(id) >= b.o.VocabSize {
+		token, _ := b.o.Tokenizer.Token(id)
+		return &source.RowError{Position: e.Position, What: fmt.Sprintf("token %q has the id %d, but the model's vocab_size is %d", token, id, b.o.VocabSize),
+			Do: "take the tokenizer the model was made with, or give the model rows for its new tokens"}
+	}
+	return nil
 }
 
 // check is what must hold of the file as a whole.

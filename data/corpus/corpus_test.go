@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"attune/data"
 	"attune/data/chat"
 	"attune/data/loader"
 	"attune/data/source"
@@ -65,6 +66,15 @@ func readOne(t *testing.T, f File, o Options) (*loader.Set, Report) {
 	return sets[0], reports[0]
 }
 
+func example(t *testing.T, set *loader.Set, i int) data.Example {
+	t.Helper()
+	e, err := set.Example(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func TestEveryTokenIsCounted(t *testing.T) {
 	f := rows(t, pair("Hello", "Hi."), `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"dd"}]}`)
 	set, got := readOne(t, f, options(t))
@@ -82,7 +92,7 @@ func TestEveryTokenIsCounted(t *testing.T) {
 	if set.Len() != 2 || set.Tokens() != want.Tokens {
 		t.Errorf("the set has %d examples and %d tokens", set.Len(), set.Tokens())
 	}
-	if e := set.Example(1); e.Line != 2 || e.File != f.Path {
+	if e := example(t, set, 1); e.Line != 2 || e.File != f.Path {
 		t.Errorf("the second example is said to be from %s:%d", e.File, e.Line)
 	}
 }
@@ -103,7 +113,7 @@ func TestPlainText(t *testing.T) {
 	if got.Tokens != len("once upon")+1 || got.TrainedTokens != len("once upon") || got.Examples != 1 {
 		t.Errorf("report %+v", got) // the end token is added, the first token has no predecessor
 	}
-	if ids := set.Example(0).IDs; ids[len(ids)-1] != 0 {
+	if ids := example(t, set, 0).IDs; ids[len(ids)-1] != 0 {
 		t.Errorf("the text ends with id %d, not with the end token", ids[len(ids)-1])
 	}
 }
@@ -136,7 +146,7 @@ func TestOverlength(t *testing.T) {
 		o.MaxLength, o.Overlength = limit, tt.policy
 		set, got := readOne(t, f, o)
 		for i := range set.Len() {
-			if n := len(set.Example(i).IDs); n > limit {
+			if n := len(example(t, set, i).IDs); n > limit {
 				t.Errorf("%s: example %d has %d tokens, the limit is %d", tt.policy, i, n, limit)
 			}
 		}
@@ -280,5 +290,36 @@ func TestOddRowsAreSaid(t *testing.T) {
 	}
 	if !strings.Contains(got.Odd[1], ":2: ") || !strings.Contains(got.Odd[1], "instruction") {
 		t.Errorf("the second says %q", got.Odd[1])
+	}
+}
+
+// What the model cannot read is refused with the row's line and both numbers, before any weights are loaded.
+func TestTheModelsNumbers(t *testing.T) {
+	question, answer := "Hello", "Hi."
+	n := turn("user", question) + turn("assistant", answer)
+	f := rows(t, pair("a", "b"), pair(question, answer))
+	o := options(t)
+	o.MaxLength, o.Window = n+5, n
+	readOne(t, f, o)
+	o.Window--
+	_, _, err := ReadAll(t.Context(), []File{f}, o)
+	want := fmt.Sprintf("%s:2: %d tokens, but the model was made for %d (max_position_embeddings); set data.max_length (of eval: --max-length), which is %d, to at most %d", f.Path, n, n-1, n+5, n-1)
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+
+	o = options(t)
+	o.VocabSize = o.Tokenizer.VocabSize()
+	readOne(t, f, o)
+	id, ok := o.Tokenizer.ID("ł")
+	if !ok {
+		t.Fatal("no byte 0xa0")
+	}
+	o.VocabSize = int(id) // the hard space ends in that byte, and no other character of the rows has an id as high
+	f = rows(t, pair("y", "y"), pair("y", "y\u00a0"))
+	_, _, err = ReadAll(t.Context(), []File{f}, o)
+	want = fmt.Sprintf(`%s:2: token "ł" has the id %d, but the model's vocab_size is %d; take`, f.Path, id, id)
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

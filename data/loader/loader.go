@@ -130,15 +130,19 @@ func (l *Loader) StepsPerEpoch() int { return (l.epoch + l.perStep - 1) / l.perS
 func (l *Loader) ExamplesPerEpoch() int { return l.epoch }
 
 // Step gives the examples of step i, from 0, and the epoch it lies in, from 0. Any step may be asked for at any time.
-// Ordinal is new: it numbers the examples over all sources, and the copies of one in an epoch apart. IDs are shared
-// and must not be written to.
-func (l *Loader) Step(i int) (examples []data.Example, epoch int) {
+// Ordinal is new: it numbers the examples over all sources, and the copies of one in an epoch apart. It fails where a set's
+// file cannot be read.
+func (l *Loader) Step(i int) (examples []data.Example, epoch int, err error) {
 	visits, epoch := l.step(i)
 	examples = make([]data.Example, len(visits))
 	for k, ordinal := range visits {
-		examples[k] = l.example(ordinal)
+		set, number := l.find(ordinal)
+		if examples[k], err = set.Example(number); err != nil {
+			return nil, epoch, err
+		}
+		examples[k].Ordinal = int(ordinal)
 	}
-	return examples, epoch
+	return examples, epoch, nil
 }
 
 // step gives the Ordinals of step i and its epoch.
@@ -148,14 +152,6 @@ func (l *Loader) step(i int) (visits []uint64, epoch int) {
 	from := i % per * l.perStep
 	visits = l.visits(epoch)
 	return visits[from:min(from+l.perStep, len(visits))], epoch
-}
-
-// example finds the example of an Ordinal.
-func (l *Loader) example(ordinal uint64) data.Example {
-	set, number := l.find(ordinal)
-	e := set.Example(number)
-	e.Ordinal = int(ordinal)
-	return e
 }
 
 // find gives the set of an Ordinal, which is number among all + copy · total, and the number in it.
@@ -224,9 +220,9 @@ func (l *Loader) walk(source, number int) []uint64 {
 }
 
 // Fingerprint is a SHA-256 over the ids and weights of all examples, the sources' shares and what decides the order:
-// two runs with the same one learn from the same tokens in the same steps. The number of steps is not part of it, so
-// that a run may be made longer.
-func (l *Loader) Fingerprint() [sha256.Size]byte {
+// two runs with the same one learn from the same tokens in the same steps. The number of steps is not part of it. It
+// fails where a set's file cannot be read.
+func (l *Loader) Fingerprint() ([sha256.Size]byte, error) {
 	h := sha256.New()
 	h.Write([]byte("attune order 1\n"))
 	put := func(v uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, v)) }
@@ -240,7 +236,9 @@ func (l *Loader) Fingerprint() [sha256.Size]byte {
 	put(uint64(len(l.sources)))
 	for s, source := range l.sources {
 		put(uint64(l.counts[s]))
-		source.Set.digest(h)
+		if err := source.Set.digest(h); err != nil {
+			return [sha256.Size]byte{}, err
+		}
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }

@@ -3,9 +3,12 @@ package loader
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"attune/data"
@@ -34,7 +37,7 @@ func mustNew(t testing.TB, sources []Source, o Options) *Loader {
 func ids(l *Loader) [][]int {
 	var steps [][]int
 	for i := range l.Steps() {
-		examples, _ := l.Step(i)
+		examples, _, _ := l.Step(i)
 		var step []int
 		for _, e := range examples {
 			step = append(step, int(e.IDs[0]))
@@ -115,7 +118,7 @@ func TestEpochs(t *testing.T) {
 		ordinals := map[[2]int]bool{}
 		inEpoch := 0
 		for i := range l.Steps() {
-			examples, epoch := l.Step(i)
+			examples, epoch, _ := l.Step(i)
 			if epoch != i/l.StepsPerEpoch() {
 				t.Fatalf("step %d in epoch %d", i, epoch)
 			}
@@ -154,8 +157,8 @@ func TestEpochs(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := rapid.IntRange(0, l.Steps()-1).Draw(t, "step")
-		a, _ := l.Step(i)
-		b, _ := fresh.Step(i)
+		a, _, _ := l.Step(i)
+		b, _, _ := fresh.Step(i)
 		if !reflect.DeepEqual(a, b) {
 			t.Fatalf("step %d asked for by itself is %v, after the others %v", i, b, a)
 		}
@@ -193,6 +196,7 @@ order examples: epochs is +Inf; give a number above 0 and up to 1000000, or step
 
 // TestSet: what is put in comes out, wherever it is from.
 func TestSet(t *testing.T) {
+	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		var want []data.Example
 		for i := range rapid.IntRange(0, 20).Draw(t, "n") {
@@ -204,34 +208,129 @@ func TestSet(t *testing.T) {
 				Ordinal:  i,
 			})
 		}
-		s, tokens := SetOf(want), 0
-		for i, w := range want {
-			got := s.Example(i)
-			if got.Position != w.Position || got.Ordinal != i || !slices.Equal(got.IDs, w.IDs) || !slices.Equal(got.Weights, w.Weights) {
-				t.Fatalf("example %d is %+v, want %+v", i, got, w)
+		for name, s := range map[string]*Set{"memory": SetOf(want), "file": spilled(t, dir, want)} {
+			tokens := 0
+			for i, w := range want {
+				got, err := s.Example(i)
+				if err != nil || got.Position != w.Position || got.Ordinal != i || !slices.Equal(got.IDs, w.IDs) || !slices.Equal(got.Weights, w.Weights) {
+					t.Fatalf("%s: example %d is %+v, want %+v: %v", name, i, got, w, err)
+				}
+				tokens += len(w.IDs)
 			}
-			tokens += len(w.IDs)
+			if s.Len() != len(want) || s.Tokens() != tokens {
+				t.Fatalf("%s: %d examples of %d tokens, want %d of %d", name, s.Len(), s.Tokens(), len(want), tokens)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if s.Len() != len(want) || s.Tokens() != tokens {
-			t.Fatalf("%d examples of %d tokens, want %d of %d", s.Len(), s.Tokens(), len(want), tokens)
+		if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
+			t.Fatalf("left behind: %v, %v", names, err)
 		}
 	})
 }
 
-// TestMillionRows: a million rows of 20 tokens cost their ids (80 MB) and little more, in a set and in the order.
+// spilled is a Set that files whatever is more than 40 bytes.
+func spilled(t interface{ Fatal(...any) }, dir string, examples []data.Example) *Set {
+	s := NewSet(dir)
+	s.records.limit = 40
+	for _, e := range examples {
+		if err := s.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// TestFullDisk: what cannot be kept is said, with where and what to do.
+func TestFullDisk(t *testing.T) {
+	s := NewSet(filepath.Join(t.TempDir(), "none"))
+	e := data.Example{IDs: make([]int32, tailBytes/4), Weights: make([]float32, tailBytes/4)}
+	err := s.Add(e)
+	for _, word := range []string{s.records.dir, "4 bytes a token", "TMPDIR"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%q is not in %v", word, err)
+		}
+	}
+	small := NewSet(s.records.dir)
+	if err := small.Add(data.Example{IDs: e.IDs[:100], Weights: e.Weights[:100]}); err != nil {
+		t.Errorf("a small set needs no disk: %v", err)
+	}
+}
+
+// TestUnreadable: a file that cannot be read ends the run with an error, not with other tokens.
+func TestUnreadable(t *testing.T) {
+	s := spilled(t, t.TempDir(), numbered(0, 20))
+	l := mustNew(t, []Source{{Set: s, Weight: 1, Repeat: 1}}, Options{ExamplesPerStep: 3, Epochs: 1})
+	h := NewHeld([]*Set{s}, 64, 0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if p := l.Pack(0, PrefetchOptions{MicroTokens: 64}); p.Err == nil || len(p.Batches) > 0 {
+		t.Errorf("packed %+v", p)
+	}
+	if _, err := l.Fingerprint(); err == nil {
+		t.Error("a fingerprint of nothing")
+	}
+	for b, err := range h.Batches() {
+		if err == nil {
+			t.Errorf("a batch %+v", b)
+		}
+	}
+}
+
+// TestHeld gives what pack.PackEval gives of all examples at once.
+func TestHeld(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var sets []*Set
+		var all []data.Example
+		for range rapid.IntRange(0, 3).Draw(t, "sets") {
+			var examples []data.Example
+			for i, n := range rapid.SliceOfN(rapid.IntRange(1, 200), 0, 12).Draw(t, "lengths") {
+				e := data.Example{IDs: make([]int32, n), Weights: make([]float32, n), Ordinal: i}
+				for k := range n {
+					e.IDs[k], e.Weights[k] = int32(len(all)), float32(k%3)
+				}
+				examples, all = append(examples, e), append(all, e)
+			}
+			sets = append(sets, SetOf(examples))
+		}
+		want := pack.PackEval(all, 128, pack.Options{PadID: 7})
+		h := NewHeld(sets, 128, 7)
+		var got []data.Batch
+		longest, padded := 0, int64(0)
+		for b, err := range h.Batches() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, b)
+			longest, padded = max(longest, b.Tokens), padded+int64(b.Tokens)
+		}
+		if len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%d rows, want %d", len(got), len(want))
+		}
+		if h != nil && (h.Longest != longest || h.Padded != padded) {
+			t.Fatalf("longest %d and %d in all, want %d and %d", h.Longest, h.Padded, longest, padded)
+		}
+	})
+}
+
+// TestMillionRows: a million rows of 20 tokens, 80 MB of ids, cost what finds them and the order: 24 bytes a row each.
 func TestMillionRows(t *testing.T) {
 	const rows, length = 1_000_000, 20
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	s := &Set{}
+	s := NewSet(t.TempDir())
 	e := data.Example{IDs: make([]int32, length), Weights: make([]float32, length)}
 	for i := range e.Weights[length/2:] {
 		e.Weights[length/2+i] = 1
 	}
 	for i := range rows {
 		e.IDs[0] = int32(i)
-		s.Add(e)
+		if err := s.Add(e); err != nil {
+			t.Fatal(err)
+		}
 	}
 	l := mustNew(t, []Source{{Set: s, Weight: 1, Repeat: 1}}, Options{ExamplesPerStep: 8, Epochs: 1, Shuffle: true})
 	for _, i := range []int{0, 777, l.Steps() - 1} {
@@ -243,24 +342,31 @@ func TestMillionRows(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if grown := after.HeapAlloc - before.HeapAlloc; grown > 160<<20 {
+	if grown := after.HeapAlloc - before.HeapAlloc; grown > 40<<20 {
 		t.Errorf("%d bytes", grown)
 	}
 	runtime.KeepAlive(l)
 }
 
-func first(examples []data.Example, _ int) []data.Example { return examples }
+func first(examples []data.Example, _ int, _ error) []data.Example { return examples }
 
 func TestFingerprint(t *testing.T) {
 	make := func(change func(*Source, *Options)) [32]byte {
 		s := Source{Set: SetOf(numbered(0, 5)), Weight: 1, Repeat: 1}
 		o := Options{ExamplesPerStep: 2, Shuffle: true, Seed: 1, Epochs: 1}
 		change(&s, &o)
-		return mustNew(t, []Source{s}, o).Fingerprint()
+		sum, err := mustNew(t, []Source{s}, o).Fingerprint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
 	}
 	base := make(func(*Source, *Options) {})
 	if base != make(func(s *Source, o *Options) { o.Epochs, o.Steps, s.Name = 3, 7, "other" }) {
 		t.Error("changes with the length of the run or a name")
+	}
+	if base != make(func(s *Source, _ *Options) { s.Set = spilled(t, t.TempDir(), numbered(0, 5)) }) {
+		t.Error("changes with where the examples lie")
 	}
 	for name, change := range map[string]func(*Source, *Options){
 		"seed":    func(_ *Source, o *Options) { o.Seed = 2 },
@@ -295,7 +401,7 @@ func TestPrefetch(t *testing.T) {
 	for _, from := range []int{0, 7, l.Steps()} {
 		next := from
 		for p := range l.Prefetch(t.Context(), from, PrefetchOptions{MicroTokens: 64, PadID: 2}) {
-			examples, epoch := l.Step(next)
+			examples, epoch, _ := l.Step(next)
 			want := pack.Pack(examples, 64, pack.Options{Seed: 3, Epoch: epoch, PadID: 2})
 			if p.Step != next || p.Epoch != epoch || !reflect.DeepEqual(p.Batches, want) || p.Trained != len(examples) || p.Tokens != 2*len(examples) {
 				t.Fatalf("step %d: %+v", next, p)
@@ -343,7 +449,7 @@ func TestSurvey(t *testing.T) {
 		for s := range rapid.IntRange(1, 3).Draw(rt, "sources") {
 			set := &Set{}
 			for i, n := range rapid.SliceOfN(rapid.IntRange(1, 300), 1, 30).Draw(rt, "lengths") {
-				set.Add(data.Example{Position: data.Position{File: string(rune('a' + s))}, IDs: make([]int32, n), Weights: make([]float32, n), Ordinal: i})
+				_ = set.Add(data.Example{Position: data.Position{File: string(rune('a' + s))}, IDs: make([]int32, n), Weights: make([]float32, n), Ordinal: i})
 			}
 			sources = append(sources, Source{Name: "s", Set: set, Weight: rapid.Float64Range(0.1, 2).Draw(rt, "weight"), Repeat: 1})
 		}

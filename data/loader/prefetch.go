@@ -13,8 +13,9 @@ type Packed struct {
 	Step    int // from 0
 	Epoch   int // from 0
 	Batches []data.Batch
-	Trained int // trained tokens of the step
-	Tokens  int // tokens of the step, padding not counted
+	Trained int   // trained tokens of the step
+	Tokens  int   // tokens of the step, padding not counted
+	Err     error // the examples could not be read: there are no batches
 }
 
 // PrefetchOptions is what packing needs to know.
@@ -61,8 +62,8 @@ func (l *Loader) Prefetch(ctx context.Context, from int, o PrefetchOptions) iter
 
 // Pack gives one step, packed.
 func (l *Loader) Pack(i int, o PrefetchOptions) Packed {
-	examples, epoch := l.Step(i)
-	p := Packed{Step: i, Epoch: epoch}
+	examples, epoch, err := l.Step(i)
+	p := Packed{Step: i, Epoch: epoch, Err: err}
 	p.Batches = pack.Pack(examples, o.MicroTokens, pack.Options{Seed: l.opts.Seed, Epoch: epoch, PadID: o.PadID})
 	for _, b := range p.Batches {
 		p.Trained += b.Trained

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// assign gives the examples of each row, by number. Two ways are tried, and the one that computes fewer tokens is
+// Assign gives the rows that Pack and PackEval make of examples with so many ids: the examples of each, by number. Two ways are tried, and the one that computes fewer tokens is
 // taken, the first where they are equal: best-fit decreasing, and the same number of rows filled evenly.
-func assign(lengths []int, microTokens int) [][]int {
+func Assign(lengths []int, microTokens int) [][]int {
 	limit := max(microTokens/Quantum*Quantum, Quantum)
 	order := make([]int, 0, len(lengths))
 	for i, n := range lengths {
@@ -89,7 +89,7 @@ func computed(lengths []int, rows [][]int) int {
 		for _, i := range row {
 			n += lengths[i]
 		}
-		total += roundUp(n)
+		total += RoundUp(n)
 	}
 	return total
 }

@@ -33,19 +33,30 @@ func Pack(step []data.Example, microTokens int, o Options) []data.Batch {
 // PackEval packs examples to be measured: each trained token has the weight 1, so that weight · NLL adds up to the NLL
 // of all trained tokens and Trained to their number.
 func PackEval(examples []data.Example, microTokens int, o Options) []data.Batch {
-	return fill(examples, microTokens, o, func(float32) float32 { return 1 })
+	return fill(examples, microTokens, o, one)
 }
+
+// EvalRow packs examples that Assign put into one row, as PackEval does.
+func EvalRow(examples []data.Example, o Options) data.Batch {
+	all := make([]int, len(examples))
+	for i := range all {
+		all[i] = i
+	}
+	return batch(examples, all, o, one)
+}
+
+func one(float32) float32 { return 1 }
 
 // Rows gives the Tokens of the rows that Pack makes of examples with so many ids.
 func Rows(lengths []int, microTokens int) []int {
-	rows := assign(lengths, microTokens)
+	rows := Assign(lengths, microTokens)
 	tokens := make([]int, len(rows))
 	for i, row := range rows {
 		n := 0
 		for _, k := range row {
 			n += lengths[k]
 		}
-		tokens[i] = roundUp(n)
+		tokens[i] = RoundUp(n)
 	}
 	return tokens
 }
@@ -66,7 +77,7 @@ func fill(step []data.Example, microTokens int, o Options, weight func(float32) 
 	for i := range step {
 		lengths[i] = len(step[i].IDs)
 	}
-	rows := assign(lengths, microTokens)
+	rows := Assign(lengths, microTokens)
 	batches := make([]data.Batch, len(rows))
 	for i, row := range rows {
 		batches[i] = batch(step, row, o, weight)
@@ -80,7 +91,7 @@ func batch(step []data.Example, row []int, o Options, weight func(float32) float
 	for _, i := range row {
 		real += len(step[i].IDs)
 	}
-	t := roundUp(real)
+	t := RoundUp(real)
 	b := data.Batch{
 		Tokens: t, Real: real,
 		IDs: make([]int32, t), Positions: make([]int32, t), Segments: make([]int32, t),
@@ -109,4 +120,5 @@ func batch(step []data.Example, row []int, o Options, weight func(float32) float
 	return b
 }
 
-func roundUp(n int) int { return (n + Quantum - 1) / Quantum * Quantum }
+// RoundUp is the length, padding included, of a row of n tokens.
+func RoundUp(n int) int { return (n + Quantum - 1) / Quantum * Quantum }

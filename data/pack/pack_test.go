@@ -214,7 +214,7 @@ func TestEval(t *testing.T) {
 func TestFewRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lengths := rapid.SliceOfN(rapid.IntRange(1, 1024), 1, 300).Draw(t, "lengths")
-		rows, used := assign(lengths, 1024), 0
+		rows, used := Assign(lengths, 1024), 0
 		first := bestFit(lengths, sorted(lengths), 1024)
 		if computed(lengths, rows) > computed(lengths, first) {
 			t.Fatalf("%d tokens computed, %d with best-fit alone", computed(lengths, rows), computed(lengths, first))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"attune/data"
@@ -19,9 +20,20 @@ import (
 // MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1. When ctx is done
 // it stops before the next batch, with ctx's error: a loss over some of the rows is none.
 func MeanLoss(ctx context.Context, s *session.Session, batches []data.Batch) (loss float64, tokens int, err error) {
+	return MeanLossOf(ctx, s, func(yield func(data.Batch, error) bool) {
+		for _, b := range batches {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	})
+}
+
+// MeanLossOf is MeanLoss of batches that are made one by one; it ends with their error.
+func MeanLossOf(ctx context.Context, s *session.Session, batches iter.Seq2[data.Batch, error]) (loss float64, tokens int, err error) {
 	var sum float64
-	for _, b := range batches {
-		if err := ctx.Err(); err != nil {
+	for b, err := range batches {
+		if err = errors.Join(ctx.Err(), err); err != nil {
 			return 0, 0, err
 		}
 		nll, err := s.Loss(b)
