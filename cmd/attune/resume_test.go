@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -92,6 +93,68 @@ func evalLine(summary string) string {
 		}
 	}
 	return ""
+}
+
+// impatient is a context that ends itself when it is asked for the nth time whether it has ended, from the moment on
+// that the run has its metrics.jsonl.
+type impatient struct {
+	context.Context
+	cancel  context.CancelFunc
+	metrics string
+	left    atomic.Int32
+}
+
+func (c *impatient) Err() error {
+	if _, err := os.Stat(c.metrics); err == nil && c.left.Add(-1) == 0 {
+		c.cancel()
+	}
+	return c.Context.Err()
+}
+
+// An evaluation that is interrupted is left, and done again on resume: before the first step, between, after the last.
+func TestStoppedInAnEvaluation(t *testing.T) {
+	whole := smallLesson(t, lesson{"train.steps": 3, "eval.every": 1, "eval.load_best_model_at_end": true})
+	whole.train(t)
+	due, begun, last := false, false, false
+	for n := int32(2); !last && n < 60; n += 2 {
+		parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+		inner, cancel := context.WithCancel(t.Context())
+		ctx := &impatient{Context: inner, cancel: cancel, metrics: filepath.Join(parted.runDir(), metricsName)}
+		ctx.left.Store(n)
+		o := invoke(ctx, "", parted.args("train")...)
+		cancel()
+		if o.code == exitOK {
+			break
+		}
+		if o.code != exitInterrupted {
+			t.Fatalf("ended at the %dth look: exit code %d\n%s", n, o.code, o.stderr)
+		}
+		c := newest(t, parted.runDir())
+		begun = begun || c.Step == 0 && c.FirstLoss == nil
+		due = due || c.EvalDue
+		last = c.EvalDue && c.Step == 3
+		parted.train(t, "--resume")
+		sameRun(t, whole.runDir(), parted.runDir())
+	}
+	if !begun || !due || !last {
+		t.Errorf("stopped in the first evaluation %t, in a later one %t, in the last %t", begun, due, last)
+	}
+}
+
+// A run that is stopped where it has just saved does not write the same state again.
+func TestSavedOnce(t *testing.T) {
+	l := smallLesson(t, lesson{"eval.every": 3, "checkpoint.every": 3})
+	interrupt(t, l, 3)
+	if c := newest(t, l.runDir()); c.Step != 3 {
+		t.Fatalf("stopped at step %d", c.Step)
+	}
+	b, err := os.ReadFile(filepath.Join(l.runDir(), logName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(b), `"msg":"checkpoint"`); n != 1 {
+		t.Errorf("the state of step 3 was saved %d times", n)
+	}
 }
 
 // SIGTERM to the process: it saves and exits with 130.
@@ -181,6 +244,29 @@ func TestResumeWithoutCheckpoint(t *testing.T) {
 	sameRun(t, whole.runDir(), parted.runDir())
 }
 
+// Where every checkpoint is damaged, the run does not start over: it would write over what may be mended.
+func TestAllCheckpointsDamaged(t *testing.T) {
+	l := smallLesson(t, lesson{"train.steps": 8, "checkpoint.keep": 2})
+	interrupt(t, l, 5)
+	c := newest(t, l.runDir())
+	entries, err := os.ReadDir(filepath.Dir(c.Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		damage(t, filepath.Join(filepath.Dir(c.Dir), e.Name(), "weights.safetensors"))
+	}
+	before := records(t, l.runDir())
+	wantCode(t, exitFailed, []string{c.Dir, "start over"}, l.args("train", "--resume")...)
+	if after := records(t, l.runDir()); len(after) != len(before) {
+		t.Errorf("%d records of metrics.jsonl are left of %d", len(after), len(before))
+	}
+	b, err := os.ReadFile(filepath.Join(l.runDir(), logName))
+	if err != nil || !strings.Contains(string(b), `"msg":"failed"`) || !strings.Contains(string(b), "start over") {
+		t.Errorf("the log does not say why (%v):\n%s", err, b)
+	}
+}
+
 // newest is the state that a resumed run would go on from.
 func newest(t *testing.T, runDir string) *checkpoint.Checkpoint {
 	t.Helper()
@@ -234,7 +320,9 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		{"template", lesson{"template": template}},
 		{"model", lesson{"model": changedModel(t, other["model"].(string))}},
 		{"recipe", lesson{"train.learning_rate": 0.02}},
-		{"recipe", lesson{"compute.dtype": "bfloat16"}},
+		{"train.learning_rate was 0.01, is 0.02", lesson{"train.learning_rate": 0.02}},
+		{"compute.dtype was float32, is bfloat16", lesson{"compute.dtype": "bfloat16"}},
+		{"eval has changed", lesson{"data.eval": writeFile(t, "held.jsonl", sums(48, 8)...)}},
 		{"recipe", lesson{"lora.r": 8}},
 		{"steps", lesson{"train.steps": 30}},
 	} {

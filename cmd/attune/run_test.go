@@ -121,7 +121,7 @@ func TestRunDirectory(t *testing.T) {
 	}
 	var p provenance
 	readJSON(t, inside(runJSON), &p)
-	for _, part := range []string{"model", "template", "tokenizer", "data", "recipe"} {
+	for _, part := range []string{"model", "template", "tokenizer", "data", "eval", "recipe"} {
 		if len(p.SHA256[part]) != 64 {
 			t.Errorf("run.json: SHA-256 of %s is %q", part, p.SHA256[part])
 		}

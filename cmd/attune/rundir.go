@@ -77,7 +77,7 @@ type provenance struct {
 	Attune    buildInfo         `json:"attune"`
 	Model     string            `json:"model"`
 	Template  string            `json:"template"` // where it came from
-	SHA256    map[string]string `json:"sha256"`   // of model, tokenizer, template, data, recipe
+	SHA256    map[string]string `json:"sha256"`   // of model, tokenizer, template, data, eval, recipe
 	Device    string            `json:"device"`
 	Dtype     string            `json:"dtype"`
 	Threads   int               `json:"threads"`

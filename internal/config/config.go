@@ -45,7 +45,7 @@ type LoRA struct {
 	TargetModules       []string `key:"target_modules" doc:"all-linear, or names of linear layers, or one regular expression"`
 	UseRSLoRA           bool     `key:"use_rslora" doc:"rank-stabilised scale (Kalajdzievski 2023)"`
 	InitFrom            string   `key:"init_from" doc:"PEFT adapter directory to start from"`
-	AllowTemplateChange bool     `key:"allow_template_change" doc:"let init_from be an adapter that was trained with another chat template or tokenizer"`
+	AllowTemplateChange bool     `key:"allow_template_change" doc:"let init_from be an adapter that was trained with another chat template, tokenizer or base model"`
 }
 
 // Train is the optimization.
@@ -90,7 +90,7 @@ type Eval struct {
 // Checkpoint is how a run survives being stopped.
 type Checkpoint struct {
 	Every int `key:"every" doc:"steps between checkpoints; 0 = only at the end"`
-	Keep  int `key:"keep" doc:"newest checkpoints kept; the best one is kept besides"`
+	Keep  int `key:"keep" doc:"newest checkpoints kept; with eval.load_best_model_at_end the best one is kept besides"`
 }
 
 // AllLinear is the target_modules that means every linear layer but the output head.
