@@ -82,7 +82,7 @@ func TestPlanIsThePeak(t *testing.T) {
 		micro         int
 		rows          string
 	}{{"lora", "float32", 512, few}, {"lora", "float32", 1024, few}, {"lora", "bfloat16", 1024, few}, {"full", "float32", 512, few},
-		{"full", "bfloat16", 1024, few}, {"lora", "float32", 512, writeFile(t, "many.jsonl", many(12<<20)...)}} {
+		{"full", "bfloat16", 1024, few}, {"lora", "float32", 512, writeFile(t, "many.jsonl", many(12<<20, 30)...)}} {
 		t.Run(fmt.Sprint(c.method, c.dtype, c.micro, filepath.Base(c.rows)), func(t *testing.T) {
 			l := base.with(lesson{"method": c.method, "compute.dtype": c.dtype, "compute.micro_batch_tokens": c.micro, "data.train": c.rows, "run_dir": filepath.Join(t.TempDir(), "run")})
 			want, got := planned(t, l), measured(t, l, "train")

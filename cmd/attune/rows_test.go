@@ -12,10 +12,10 @@ import (
 	"attune/engine/model"
 )
 
-// many are rows of size bytes in all.
-func many(size int) []string {
+// many are rows of size bytes in all, each of so many times three words.
+func many(size, times int) []string {
 	row := func(i int) string {
-		return fmt.Sprintf(`{"instruction": "Count %d.", "output": "%s"}`, i, strings.Repeat("one and two ", 160))
+		return fmt.Sprintf(`{"instruction": "Count %d.", "output": "%s"}`, i, strings.Repeat("one and two ", times))
 	}
 	rows := make([]string, size/len(row(0)))
 	for i := range rows {
@@ -32,7 +32,7 @@ func TestReadingTakesLessThanTheRows(t *testing.T) {
 	const size = 64 << 20
 	l := smallLesson(t, lesson{"data.max_length": 2048})
 	few := measured(t, l, "plan", "--time=false")
-	l["data.train"] = writeFile(t, "many.jsonl", many(size)...)
+	l["data.train"] = writeFile(t, "many.jsonl", many(size, 160)...)
 	if grown := measured(t, l, "plan", "--time=false") - few; grown > 3*size/4 { // in which the rows on their way and the garbage between two collections lie
 		t.Errorf("%s of rows take %s", mib(size), mib(grown))
 	}
