@@ -42,7 +42,7 @@ func (m *memoryReport) add(reading int64) {
 const (
 	code    = 28 << 20 // pages of the program's file that a run touches
 	garbage = 8 << 20  // at most so much is left lying before it is collected
-	litter  = 16 << 20 // the same while rows are read, which make much of it
+	litter  = 8 << 20  // the same while rows are read, which make much of it
 )
 
 // sparing keeps garbage within bounds while rows are read, whose number is not the heap's; undo ends it.
