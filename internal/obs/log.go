@@ -12,7 +12,7 @@ import (
 )
 
 // NewLogger writes short console lines to console and, where path is not empty, every record as a JSON line appended to
-// that file. The returned function flushes and closes the file.
+// that file. Errors go to the file alone: one ends the command, which prints it. The returned function closes the file.
 func NewLogger(console io.Writer, path string, debug bool) (*zap.Logger, func() error, error) {
 	level := zapcore.InfoLevel
 	if debug {
@@ -22,7 +22,8 @@ func NewLogger(console io.Writer, path string, debug bool) (*zap.Logger, func() 
 	ec.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05")
 	ec.EncodeLevel = zapcore.LowercaseLevelEncoder
 	ec.CallerKey, ec.StacktraceKey = "", ""
-	cores := []zapcore.Core{zapcore.NewCore(zapcore.NewConsoleEncoder(ec), zapcore.Lock(zapcore.AddSync(console)), level)}
+	said := zap.LevelEnablerFunc(func(l zapcore.Level) bool { return l >= level && l < zapcore.ErrorLevel })
+	cores := []zapcore.Core{zapcore.NewCore(zapcore.NewConsoleEncoder(ec), zapcore.Lock(zapcore.AddSync(console)), said)}
 	closeFile := func() error { return nil }
 	if path != "" {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)

@@ -77,6 +77,7 @@ func TestLoggerWritesBoth(t *testing.T) {
 	}
 	log.Info("loaded the model")
 	log.Debug("detail")
+	log.Error("broken") // the command prints it
 	if err := done(); err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +85,10 @@ func TestLoggerWritesBoth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := console.String(); !strings.Contains(s, "loaded the model") || strings.Contains(s, "detail") {
+	if s := console.String(); !strings.Contains(s, "loaded the model") || strings.Contains(s, "detail") || strings.Contains(s, "broken") {
 		t.Errorf("console: %q", s)
 	}
-	if n := bytes.Count(b, []byte("\n")); n != 2 || !json.Valid(b[:bytes.IndexByte(b, '\n')]) {
+	if n := bytes.Count(b, []byte("\n")); n != 3 || !json.Valid(b[:bytes.IndexByte(b, '\n')]) {
 		t.Errorf("log.jsonl: %d lines\n%s", n, b)
 	}
 }
