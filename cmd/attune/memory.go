@@ -40,7 +40,7 @@ func (m *memoryReport) add(reading int64) {
 
 // Of the process itself.
 const (
-	code    = 28 << 20 // pages of the program's file that a run touches
+	code    = 20 << 20 // pages of the program's file that a run touches
 	garbage = 8 << 20  // at most so much is left lying before it is collected
 	litter  = 8 << 20  // the same while rows are read, which make much of it
 )

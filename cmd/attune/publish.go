@@ -93,6 +93,7 @@ func baseFingerprint(m *model.Checkpoint) (string, error) {
 	for _, w := range weights {
 		fmt.Fprintf(h, "%s %s %v\n", w.Name, w.Dtype, w.Shape)
 		h.Write(w.Data[:min(len(w.Data), baseSample)])
+		m.Release(w.Name) // the system maps more around what is touched
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
