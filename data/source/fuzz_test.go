@@ -37,8 +37,8 @@ func FuzzRows(f *testing.F) {
 		}
 		r, err := NewReader("rows", bytes.NewReader(file), Options{})
 		for n := 0; err == nil; n++ {
-			if n > len(file)+2 {
-				t.Fatal("more rows than bytes")
+			if n > 2*len(file)+2 { // an element of an array can be no row and have no comma before it
+				t.Fatal("more rows and complaints than bytes give")
 			}
 			c, err := r.Next()
 			var bad *RowError
