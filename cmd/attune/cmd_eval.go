@@ -123,7 +123,7 @@ func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v ver
 	if adapted {
 		v.Adapter = o.adapter
 	}
-	co, done := counting(s.err, forModel(l.model, os.TempDir(), corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
+	co, done := counting(s.err, forModel(l.model.Config, os.TempDir(), corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
 		MaxLength: o.maxLength, Overlength: chat.Policy(o.overlength)}))
 	sets, reports, err := corpus.ReadAll(ctx, []corpus.File{{Path: o.rows, Format: o.format}}, co)
 	done()

@@ -65,7 +65,7 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 	if l.model, err = model.Open(f.model); err != nil {
 		return l, err
 	}
-	l.text.reachable(w, l.model)
+	l.text.reachable(w, l.model.Config)
 	o := session.Options{Device: l.device, Model: l.model}
 	if o.Dtype, err = l.device.Dtype(f.dtype); err != nil {
 		return l, asUsage(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,17 +63,21 @@ func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err erro
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
 		return j, err
 	}
-	if j.model, err = model.Open(cfg.Model); err != nil {
+	c, err := model.ReadConfig(cfg.Model)
+	if err != nil {
 		return j, err
 	}
-	j.text.reachable(s.err, j.model)
-	if err = j.build(s); err != nil {
-		return j, err
+	j.text.reachable(s.err, c)
+	var noWeights error // said after what is wrong with the rows, which need none
+	if j.model, noWeights = model.Open(cfg.Model); noWeights == nil {
+		if err = j.build(s); err != nil {
+			return j, err
+		}
 	}
 	free := sparing()
-	err = j.readRows(ctx, s)
+	err = j.readRows(ctx, s, c)
 	free()
-	if err != nil {
+	if err = cmp.Or(err, noWeights); err != nil {
 		return j, err
 	}
 	j.settle()
@@ -80,9 +85,9 @@ func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err erro
 }
 
 // readRows reads training and held-out rows, so that the complaints about all files come together.
-func (j *job) readRows(ctx context.Context, s streams) error {
+func (j *job) readRows(ctx context.Context, s streams, m *model.Config) error {
 	c := j.cfg
-	o, done := counting(s.err, forModel(j.model, rowsDir(c.RunDir), j.text.corpusOptions(c)))
+	o, done := counting(s.err, forModel(m, rowsDir(c.RunDir), j.text.corpusOptions(c)))
 	defer done()
 	sets, reports, err := corpus.ReadAll(ctx, append(files(c.Data.Train), files(c.Data.Eval)...), o)
 	if err != nil {

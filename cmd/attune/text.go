@@ -65,8 +65,8 @@ func (t *text) corpusOptions(c config.Config) corpus.Options {
 
 // reachable warns where the tokenizer has tokens that the model has no rows for: texts without them are fine, any other is
 // refused when it is met.
-func (t *text) reachable(w io.Writer, m *model.Checkpoint) {
-	if n, v := t.tok.VocabSize(), m.Config.VocabSize; n > v {
+func (t *text) reachable(w io.Writer, m *model.Config) {
+	if n, v := t.tok.VocabSize(), m.VocabSize; n > v {
 		fmt.Fprintf(w, "warning: the tokenizer's ids go up to %d, the model's vocab_size is %d: a text with a token from %d on will be refused\n", n-1, v, v)
 	}
 }
@@ -83,8 +83,8 @@ func (t *text) known(ids []int32, m *model.Checkpoint) error {
 }
 
 // forModel has rows refused that the model cannot read, and their tokens kept in dir.
-func forModel(m *model.Checkpoint, dir string, o corpus.Options) corpus.Options {
-	o.VocabSize, o.Window, o.Dir = m.Config.VocabSize, m.Config.MaxPositionEmbeddings, dir
+func forModel(m *model.Config, dir string, o corpus.Options) corpus.Options {
+	o.VocabSize, o.Window, o.Dir = m.VocabSize, m.MaxPositionEmbeddings, dir
 	return o
 }
 

@@ -15,16 +15,17 @@ type turn struct {
 // What the rows ask. The answers are short and of one form, so that a program can read them.
 const (
 	askTeam  = "Which team should handle this message?"
-	askOrder = "Which order is it about?"
-	fileIt   = "File the message: team, order."
+	askOrder = "Does it name an order?"
+	fileIt   = "File the message: team, and whether it names an order."
 )
 
-// order is the answer to askOrder.
+// orderAnswer is the answer to askOrder. It does not repeat the number: so small a model learns to copy five digits with
+// one seed and not with the next.
 func (m mail) orderAnswer() string {
 	if m.order == "" {
 		return "no order"
 	}
-	return "order " + m.order
+	return "order named"
 }
 
 // task is a conversation; each kind of task has its own file and schema.
@@ -35,12 +36,12 @@ func route(m mail) task {
 	return task{{"user", askTeam + "\n\n" + m.text}, {"assistant", m.team}}
 }
 
-// file has the task in the system turn and answers with team and order.
+// file has the task in the system turn and answers with both.
 func file(m mail) task {
 	return task{{"system", fileIt}, {"user", m.text}, {"assistant", m.team + ", " + m.orderAnswer()}}
 }
 
-// follow asks for the team, then for the order.
+// follow asks for the team, then whether an order is named.
 func follow(m mail) task {
 	return append(route(m), message{"user", askOrder}, message{"assistant", m.orderAnswer()})
 }
