@@ -157,7 +157,8 @@ func TestInterruptsOfAChat(t *testing.T) {
 	interrupts <- os.Interrupt
 	fmt.Fprintln(user, "short") // read only at the next prompt
 	<-waiting
-	fmt.Fprintln(user, "") // taken at the prompt, so the answer is over
+	fmt.Fprintln(user, "")
+	fmt.Fprintln(user, "") // read once the line before it was taken at the prompt, so the answer is over
 	interrupts <- os.Interrupt
 	if e := <-err; exitCode(e) != exitInterrupted {
 		t.Errorf("ended with %v", e)
