@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // problems gathers complaints while settings are laid over a Config.
@@ -83,6 +85,17 @@ func (p *problems) unknown(prefix, key string, fields []field) {
 		p.marked = append(p.marked, meant) // that it is missing, or still its default, is no news
 	}
 	p.add(prefix+key, "is not a key of the run file"+hint)
+}
+
+// nearest is the known key closest to the one written, or "" where none is close.
+func nearest(key string, known []string) string {
+	best, distance := "", len(key)/2+2
+	for _, k := range known {
+		if d := levenshtein.ComputeDistance(key, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
 }
 
 func (p *problems) value(v any, f field, dst reflect.Value, path string) {

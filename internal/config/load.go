@@ -7,12 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/spf13/viper"
-	"go.yaml.in/yaml/v3"
 )
 
 // Error is everything that is wrong with a run file, one line a complaint.
@@ -38,13 +35,9 @@ func Load(path string, sets []string) (Config, error) {
 	c := Default()
 	p := &problems{file: path}
 	if path != "" {
-		raw, err := readFile(path)
+		settings, raw, err := settingsOf(path)
 		if err != nil {
-			return c, &Error{File: path, Problems: []string{err.Error()}}
-		}
-		settings, err := parse(path, raw)
-		if err != nil {
-			return c, &Error{File: path, Problems: []string{err.Error()}}
+			return c, err
 		}
 		p.lines = keyLines(path, raw)
 		p.decode(settings, reflect.ValueOf(&c).Elem(), "")
@@ -67,6 +60,19 @@ func Load(path string, sets []string) (Config, error) {
 		return c, &Error{File: path, Problems: p.list}
 	}
 	return c, nil
+}
+
+// settingsOf reads the settings of a run file, and gives its text with them. An error is an *Error.
+func settingsOf(path string) (map[string]any, []byte, error) {
+	raw, err := readFile(path)
+	var settings map[string]any
+	if err == nil {
+		settings, err = parse(path, raw)
+	}
+	if err != nil {
+		return nil, nil, &Error{File: path, Problems: []string{err.Error()}}
+	}
+	return settings, raw, nil
 }
 
 func readFile(path string) ([]byte, error) {
@@ -102,180 +108,4 @@ func parse(path string, raw []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return v.AllSettings(), nil
-}
-
-// environment collects ATTUNE_TRAIN_LEARNING_RATE and its like.
-func environment() map[string]any {
-	v := viper.New()
-	v.SetEnvPrefix("attune")
-	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
-	leaves(reflect.TypeOf(Config{}), "", func(path string, _ field) {
-		// BindEnv fails only without a key
-		_ = v.BindEnv(path)
-	})
-	settings := v.AllSettings()
-	walkStrings(settings)
-	return settings
-}
-
-// notSettings are the ATTUNE_* variables that are no keys of a run file: they are the tests' and CI's.
-var notSettings = []string{"ATTUNE_PYTHON", "ATTUNE_RECIPE", "ATTUNE_SHARED", "ATTUNE_SMOLLM2", "ATTUNE_TEST_AS_PROGRAM", "ATTUNE_TEST_PEAK_FILE"}
-
-// misspelt complains about the ATTUNE_* variables that name no key: viper asks only for those that do. environ is as
-// os.Environ gives it.
-func (p *problems) misspelt(environ []string) {
-	paths, names := map[string]string{}, []string(nil)
-	leaves(reflect.TypeOf(Config{}), "", func(path string, _ field) {
-		name := strings.ReplaceAll(path, ".", "_")
-		paths[name], names = path, append(names, name)
-	})
-	slices.Sort(environ)
-	for _, pair := range environ {
-		variable, _, _ := strings.Cut(pair, "=")
-		key, ours := strings.CutPrefix(variable, "ATTUNE_")
-		if !ours || paths[strings.ToLower(key)] != "" && key == strings.ToUpper(key) || slices.Contains(notSettings, variable) {
-			continue
-		}
-		hint := "unset it"
-		if n := nearest(strings.ToLower(key), names); n != "" {
-			hint = "did you mean ATTUNE_" + strings.ToUpper(n) + "?"
-			p.marked = append(p.marked, paths[n])
-		}
-		p.add(variable, "names no key of the run file; "+hint)
-	}
-}
-
-// walkStrings gives environment values the types their text has in YAML.
-func walkStrings(m map[string]any) {
-	for k, val := range m {
-		switch x := val.(type) {
-		case string:
-			m[k] = yamlValue(x)
-		case map[string]any:
-			walkStrings(x)
-		}
-	}
-}
-
-// yamlValue reads a number, a word or a list; what YAML would take for a section ("Note: be brief") is text.
-func yamlValue(text string) any {
-	var out any
-	if err := yaml.Unmarshal([]byte(text), &out); err != nil || out == nil {
-		return text
-	}
-	if _, section := out.(map[string]any); section {
-		return text
-	}
-	return out
-}
-
-// override turns key=value into the nested settings it stands for.
-func override(s string, p *problems) map[string]any {
-	key, value, ok := strings.Cut(s, "=")
-	key = strings.TrimSpace(key)
-	if !ok || key == "" {
-		p.list = append(p.list, fmt.Sprintf("--set %q: write key=value, as in --set train.epochs=2", s))
-		return nil
-	}
-	var tree any = yamlValue(value)
-	parts := strings.Split(key, ".")
-	for i := len(parts) - 1; i >= 0; i-- {
-		tree = map[string]any{parts[i]: tree}
-	}
-	return tree.(map[string]any)
-}
-
-// rebase makes the paths of a run file relative to its directory.
-func (c *Config) rebase(dir string) {
-	fix := func(p *string) {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
-	}
-	fix(&c.Model)
-	fix(&c.RunDir)
-	fix(&c.LoRA.InitFrom)
-	if strings.HasSuffix(c.Template, ".jinja") {
-		fix(&c.Template)
-	}
-	c.Data.Train, c.Data.Eval = slices.Clone(c.Data.Train), slices.Clone(c.Data.Eval) // copies of the Config share them
-	for _, sources := range [][]Source{c.Data.Train, c.Data.Eval} {
-		for i := range sources {
-			fix(&sources[i].Path)
-		}
-	}
-}
-
-// Portable is the run without the directories it lay in, for a file that is given to others: paths are base names.
-func (c Config) Portable() Config {
-	c.Absolute() // "." has a name, too
-	base := func(p *string) {
-		if *p != "" {
-			*p = filepath.Base(*p)
-		}
-	}
-	base(&c.Model)
-	base(&c.RunDir)
-	base(&c.LoRA.InitFrom)
-	if strings.HasSuffix(c.Template, ".jinja") {
-		base(&c.Template)
-	}
-	for _, sources := range [][]Source{c.Data.Train, c.Data.Eval} {
-		for i := range sources {
-			base(&sources[i].Path)
-		}
-	}
-	return c
-}
-
-// Absolute makes every path of the run absolute, for a copy that is read from elsewhere.
-func (c *Config) Absolute() {
-	if wd, err := os.Getwd(); err == nil {
-		c.rebase(wd)
-	}
-}
-
-// keyLines finds the line of every key of a YAML or JSON file, by dotted path, so that a complaint can name it.
-func keyLines(path string, raw []byte) map[string]int {
-	lines := map[string]int{}
-	if filepath.Ext(path) == ".toml" {
-		return lines
-	}
-	var root yaml.Node
-	if yaml.Unmarshal(raw, &root) != nil || len(root.Content) == 0 {
-		return lines
-	}
-	var walk func(n *yaml.Node, prefix string, depth int)
-	walk = func(n *yaml.Node, prefix string, depth int) {
-		if depth > 16 { // deeper than any key of a run file; aliases may nest without end
-			return
-		}
-		switch n.Kind {
-		case yaml.MappingNode:
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				key := prefix + strings.ToLower(n.Content[i].Value)
-				lines[key] = n.Content[i].Line
-				walk(n.Content[i+1], key+".", depth+1)
-			}
-		case yaml.SequenceNode:
-			for i, item := range n.Content {
-				key := fmt.Sprintf("%s[%d]", strings.TrimSuffix(prefix, "."), i)
-				lines[key] = item.Line
-				walk(item, key+".", depth+1)
-			}
-		}
-	}
-	walk(root.Content[0], "", 0)
-	return lines
-}
-
-// nearest is the known key closest to the one written, or "" where none is close.
-func nearest(key string, known []string) string {
-	best, distance := "", len(key)/2+2
-	for _, k := range known {
-		if d := levenshtein.ComputeDistance(key, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
 }

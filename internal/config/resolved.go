@@ -6,13 +6,9 @@ import "reflect"
 // over it, and it is not held to what the machine has now.
 func Resolved(path string) (Config, error) {
 	c := Default()
-	raw, err := readFile(path)
+	settings, _, err := settingsOf(path)
 	if err != nil {
-		return c, &Error{File: path, Problems: []string{err.Error()}}
-	}
-	settings, err := parse(path, raw)
-	if err != nil {
-		return c, &Error{File: path, Problems: []string{err.Error()}}
+		return c, err
 	}
 	p := &problems{file: path}
 	p.decode(settings, reflect.ValueOf(&c).Elem(), "")

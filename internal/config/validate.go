@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// The most that data/loader takes.
+// The most that data/loader takes (MaxShare, MaxEpochs there): this package is below it and cannot ask.
 const (
 	maxShare  = 10_000
 	maxEpochs = 1_000_000
