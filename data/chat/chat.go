@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"attune/data"
+	"attune/data/jinja"
 	"attune/data/tokenizer"
 )
 
@@ -45,12 +46,14 @@ type RenderOptions struct {
 	Specials map[string]string
 	// SpecialTokens are the strings the tokenizer treats as special; the first of them behind a turn ends it.
 	SpecialTokens []string
+
+	special *tokenizer.Finder // of SpecialTokens, where they are a tokenizer's; nil = not made yet
 }
 
 // TrainedSpan is a range of a rendered text that is learnt, with the weight of its turn.
 type TrainedSpan struct {
 	Span
-	Message int // index of the turn in the conversation
+	Message int // index of the turn in the conversation; -1 in a row of plain text
 	Weight  float32
 }
 
@@ -60,6 +63,18 @@ type Rendering struct {
 	Trained []TrainedSpan
 	// Literal are the bytes that came from the row: special-token strings in them are plain text.
 	Literal []Span
+	// Origins say of the row's bytes which message and which field they came from; -1 is the tools' and the system prompt's.
+	Origins []jinja.Span
+	// Unserved: a trained turn stands behind another text here than generation would give the model; Openings say which.
+	Unserved bool
+	Openings []Opening
+}
+
+// Opening is how a trained turn begins where generation would begin it otherwise: both texts from just before the first
+// difference on.
+type Opening struct {
+	Message         int
+	Served, Trained string
 }
 
 // EncodeOptions are the RenderOptions of training; Specials and SpecialTokens are taken from the tokenizer.

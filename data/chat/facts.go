@@ -2,9 +2,9 @@ package chat
 
 import (
 	"slices"
-	"strings"
 
 	"attune/data/jinja"
+	"attune/data/tokenizer"
 )
 
 // facts are what rendering and encoding need to know of a tokenizer, made once for it.
@@ -12,7 +12,8 @@ type facts struct {
 	tok      Tokenizer
 	specials map[string]string // what a template sees as bos_token and so on
 	tokens   []string          // the strings that are special, the end token among them
-	plain    []string          // added tokens that any text may use
+	special  *tokenizer.Finder // of tokens
+	plain    *tokenizer.Finder // of the added tokens that any text may use
 }
 
 // about gives the facts of a tokenizer.
@@ -22,7 +23,7 @@ func (t *Template) about(tok Tokenizer) *facts {
 			return f
 		}
 	}
-	f := &facts{tok: tok, tokens: tok.SpecialTokens(), plain: tok.PlainAddedTokens(), specials: map[string]string{}}
+	f := &facts{tok: tok, tokens: tok.SpecialTokens(), plain: tokenizer.NewFinder(tok.PlainAddedTokens()), specials: map[string]string{}}
 	for _, role := range []struct {
 		name string
 		get  func() (string, int32, bool)
@@ -34,6 +35,7 @@ func (t *Template) about(tok Tokenizer) *facts {
 	if eos := f.specials["eos_token"]; eos != "" && !slices.Contains(f.tokens, eos) {
 		f.tokens = append(f.tokens, eos)
 	}
+	f.special = tokenizer.NewFinder(f.tokens)
 	if t != nil {
 		t.facts.Store(f)
 	}
@@ -46,7 +48,7 @@ func (f *facts) fill(o RenderOptions) RenderOptions {
 		o.Specials = f.specials
 	}
 	if o.SpecialTokens == nil {
-		o.SpecialTokens = f.tokens
+		o.SpecialTokens, o.special = f.tokens, f.special
 	}
 	return o
 }
@@ -56,32 +58,18 @@ func (f *facts) fill(o RenderOptions) RenderOptions {
 func (f *facts) literal(text string, words []Span) []Span {
 	var holes []Span
 	for _, w := range words {
-		holes = occurrences(holes, text[w.Start:w.End], f.plain, w.Start)
+		n := len(holes)
+		holes = f.plain.Find(holes, text[w.Start:w.End])
+		for k := n; k < len(holes); k++ {
+			holes[k].Start += w.Start
+			holes[k].End += w.Start
+		}
 	}
 	if len(holes) == 0 {
 		return words
 	}
-	special := union(occurrences(nil, text, f.tokens, 0))
-	other := subtract([]Span{{Start: 0, End: len(text)}}, special)
+	other := subtract([]Span{{Start: 0, End: len(text)}}, f.special.Find(nil, text))
 	return union(append(subtract(words, union(holes)), subtract(words, other)...))
-}
-
-// occurrences appends every place in s of every string, moved by shift.
-func occurrences(dst []Span, s string, of []string, shift int) []Span {
-	for _, t := range of {
-		if t == "" {
-			continue
-		}
-		for at := 0; ; at++ {
-			k := strings.Index(s[at:], t)
-			if k < 0 {
-				break
-			}
-			at += k
-			dst = append(dst, Span{Start: shift + at, End: shift + at + len(t)})
-		}
-	}
-	return dst
 }
 
 // union sorts ranges and joins those that touch.

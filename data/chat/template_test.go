@@ -26,7 +26,7 @@ func TestResolve(t *testing.T) {
 	if err != nil || tmpl.Source() != "{{ bos_token }}D" {
 		t.Fatalf("list: %v", err)
 	}
-	if r, err := tmpl.Render(talk("x"), RenderOptions{}); err != nil || r.Text != "<b>D" {
+	if r, err := tmpl.Render(talk(""), RenderOptions{}); err != nil || r.Text != "<b>D" {
 		t.Errorf("the model's own tokens: %q, %v", r.Text, err)
 	}
 	write(t, dir, "chat_template.jinja", "own")

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"attune/data"
 	"attune/data/jinja"
+	"attune/data/tokenizer"
 )
 
 // Fields of a message that are the row's own words. The role is not: templates build their markers from it.
@@ -16,6 +18,11 @@ const (
 	fieldReasoning = "reasoning_content"
 	fieldCalls     = "tool_calls"
 	fieldRole      = "role"
+
+	// Fields of no message.
+	fieldTools  = "tools"
+	fieldSystem = "system" // the system prompt of the run file
+	fieldText   = "text"   // a row of plain text
 )
 
 // noMessage is the index of what belongs to no message: tools, the system prompt of the run file.
@@ -29,12 +36,34 @@ type conversation struct {
 	vars     map[string]any
 	messages []jinja.Value
 	lead     int // messages put before the row's own: the system prompt
+
+	memo map[cut]outcome // renderings that may be asked for again
+	work int             // messages rendered so far, one counted as often as it was
+	hits []Span          // scratch
 }
+
+// cut names a rendering of a conversation: its first n messages, with the opening of an answer or without.
+type cut struct {
+	n      int
+	prompt bool
+}
+
+type outcome struct {
+	r   jinja.Result
+	err error
+}
+
+// maxWork bounds conversation.work. Each trained turn is looked at in a rendering of all that stands before it, which
+// grows with the square of the turns: a thousand trained turns are still well below this.
+const maxWork = 4 << 20
 
 // newConversation turns the row's messages into template values. nullContent gives None instead of "" as the content of a
 // turn that only calls tools: some templates take the one, some the other.
 func (t *Template) newConversation(conv data.Conversation, o RenderOptions, nullContent bool) (*conversation, error) {
-	c := &conversation{t: t, conv: conv, o: o}
+	c := &conversation{t: t, conv: conv, o: o, memo: map[cut]outcome{}}
+	if c.o.special == nil {
+		c.o.special = tokenizer.NewFinder(o.SpecialTokens)
+	}
 	c.vars = map[string]any{"documents": nil, "tools": nil}
 	specials := o.Specials
 	if specials == nil {
@@ -44,7 +73,7 @@ func (t *Template) newConversation(conv data.Conversation, o RenderOptions, null
 		c.vars[k] = v
 	}
 	if len(conv.Tools) > 0 {
-		tools, err := jinja.FromJSON(conv.Tools, &jinja.Origin{Message: noMessage, Field: "tools"})
+		tools, err := jinja.FromJSON(conv.Tools, &jinja.Origin{Message: noMessage, Field: fieldTools})
 		if err != nil {
 			return nil, fmt.Errorf("tools: %w", err)
 		}
@@ -54,7 +83,7 @@ func (t *Template) newConversation(conv data.Conversation, o RenderOptions, null
 	if o.System != "" && !hasSystem(conv.Messages) {
 		d := jinja.NewDict()
 		d.Set(fieldRole, jinja.NewStr("system", nil))
-		d.Set(fieldContent, jinja.NewStr(o.System, &jinja.Origin{Message: noMessage, Field: "system"}))
+		d.Set(fieldContent, jinja.NewStr(o.System, &jinja.Origin{Message: noMessage, Field: fieldSystem}))
 		c.messages, c.lead = append(c.messages, d), 1
 	}
 	for i, m := range conv.Messages {
@@ -110,12 +139,29 @@ func message(i int, m data.Message, nullContent bool) (*jinja.Dict, error) {
 
 // render writes the row's first n messages, with the opening of an assistant turn behind them if prompt says so.
 func (c *conversation) render(n int, prompt bool) (jinja.Result, error) {
-	return c.run(c.messages[:c.lead+n], prompt)
+	k := cut{n, prompt && c.t.compiled.Uses(promptVariable)}
+	if o, ok := c.memo[k]; ok {
+		return o.r, o.err
+	}
+	r, err := c.run(c.messages[:c.lead+n], prompt)
+	c.memo[k] = outcome{r, err}
+	return r, err
 }
 
+// forget drops the renderings of fewer than n messages.
+func (c *conversation) forget(n int) {
+	maps.DeleteFunc(c.memo, func(k cut, _ outcome) bool { return k.n < n })
+}
+
+// promptVariable is what a template reads to know whether an answer is to be opened.
+const promptVariable = "add_generation_prompt"
+
 func (c *conversation) run(messages []jinja.Value, prompt bool) (jinja.Result, error) {
+	if c.work += len(messages); c.work > maxWork {
+		return jinja.Result{}, fmt.Errorf("the row has %d turns, more than can be looked at one by one; cut it into several rows, or set data.train_on to last", len(c.conv.Messages))
+	}
 	c.vars["messages"] = jinja.NewList(messages...)
-	c.vars["add_generation_prompt"] = prompt
+	c.vars[promptVariable] = prompt
 	r, err := c.t.compiled.Render(c.vars, jinja.Options{Now: c.o.Now})
 	var raised *jinja.Error
 	if errors.As(err, &raised) && raised.Kind == jinja.Raised {
@@ -127,12 +173,16 @@ func (c *conversation) run(messages []jinja.Value, prompt bool) (jinja.Result, e
 	return r, nil
 }
 
-// plain renders the first i messages and then turn i with nothing but a short content, to see where content begins.
-func (c *conversation) plain(i int) (jinja.Result, error) {
-	d, err := message(i, data.Message{Role: c.conv.Messages[i].Role, Content: "x"}, false)
+// with renders the first i messages and then m in the place of turn i, to see what the template makes of it.
+func (c *conversation) with(i int, m data.Message) (jinja.Result, error) {
+	d, err := message(i, m, false)
 	if err != nil {
 		return jinja.Result{}, err
 	}
-	cut := append([]jinja.Value{}, c.messages[:c.lead+i]...)
-	return c.run(append(cut, d), false)
+	return c.run(append(slices.Clone(c.messages[:c.lead+i]), d), false)
+}
+
+// plain is turn i with nothing but a short content, to see where content begins.
+func (c *conversation) plain(i int) (jinja.Result, error) {
+	return c.with(i, data.Message{Role: c.conv.Messages[i].Role, Content: "x"})
 }
