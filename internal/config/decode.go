@@ -40,6 +40,13 @@ func (p *problems) add(key, what string) {
 	p.list = append(p.list, where+key+" "+what)
 }
 
+// need adds a complaint about a key that has none yet, unless ok.
+func (p *problems) need(ok bool, key, format string, a ...any) {
+	if !ok && !p.known(key) {
+		p.add(key, fmt.Sprintf(format, a...))
+	}
+}
+
 // decode lays settings over the struct dst. Unknown keys and values of another type are complaints; the rest is still read.
 func (p *problems) decode(settings map[string]any, dst reflect.Value, prefix string) {
 	fields := fieldsOf(dst.Type())
@@ -79,9 +86,19 @@ func (p *problems) unknown(prefix, key string, fields []field) {
 			meant = path
 		}
 	})
+	dotted := strings.Contains(key, ".")
+	if dotted {
+		var all []string
+		leaves(reflect.TypeOf(Config{}), "", func(path string, _ field) { all = append(all, path) })
+		meant = nearest(prefix+key, all)
+	}
 	hint := "; known here: " + strings.Join(known, ", ")
 	if meant != "" {
-		hint = "; did you mean " + meant + "?"
+		shown := meant
+		if dotted { // train.epochs is train: {epochs: ...}
+			shown = strings.ReplaceAll(meant, ".", ": {") + ": ..." + strings.Repeat("}", strings.Count(meant, "."))
+		}
+		hint = "; did you mean " + shown + "?"
 		p.marked = append(p.marked, meant) // that it is missing, or still its default, is no news
 	}
 	p.add(prefix+key, "is not a key of the run file"+hint)
@@ -99,12 +116,13 @@ func nearest(key string, known []string) string {
 }
 
 func (p *problems) value(v any, f field, dst reflect.Value, path string) {
-	if v == nil { // "key:" with nothing behind it keeps the default
+	if v == nil {
+		p.add(path, "is empty; remove it or give it a value")
 		return
 	}
 	switch f.typ.Kind() {
 	case reflect.Struct:
-		m, ok := v.(map[string]any)
+		m, ok := section(v)
 		if !ok {
 			p.add(path, fmt.Sprintf("is %s; it must be a section of keys", describe(v)))
 			return
@@ -140,7 +158,7 @@ func (p *problems) value(v any, f field, dst reflect.Value, path string) {
 			return
 		}
 		x, ok := toFloat(v)
-		if !ok || x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+		if !ok || x != math.Trunc(x) || math.Abs(x) > maxInt {
 			p.add(path, fmt.Sprintf("is %s; it must be a whole number%s", describe(v), map[bool]string{true: " or auto"}[f.auto]))
 			return
 		}
@@ -186,18 +204,33 @@ func (p *problems) sources(v any, dst reflect.Value, path string) {
 	var out []Source
 	for i, item := range list {
 		s, key := defaultSource(), fmt.Sprintf("%s[%d]", path, i)
-		switch x := item.(type) {
-		case string:
-			s.Path = x
-		case map[string]any:
-			p.decode(x, reflect.ValueOf(&s).Elem(), key+".")
-		default:
+		if m, ok := section(item); ok {
+			p.decode(m, reflect.ValueOf(&s).Elem(), key+".")
+		} else if s.Path, ok = item.(string); !ok {
 			p.add(key, fmt.Sprintf("is %s; it must be a path or {path: rows.jsonl}", describe(item)))
 		}
 		out = append(out, s)
 	}
 	dst.Set(reflect.ValueOf(out))
 }
+
+// section is v as keys and values. In YAML a key need not be text: 1 and null are read as what they look like.
+func section(v any) (map[string]any, bool) {
+	switch m := v.(type) {
+	case map[string]any:
+		return m, true
+	case map[any]any:
+		texts := make(map[string]any, len(m))
+		for k, item := range m {
+			texts[fmt.Sprint(k)] = item
+		}
+		return texts, true
+	}
+	return nil, false
+}
+
+// maxInt is the largest whole number of a run file: a float64, which is what JSON has, holds all up to it.
+const maxInt = 1 << 53
 
 func toFloat(v any) (float64, bool) {
 	r := reflect.ValueOf(v)
@@ -214,12 +247,14 @@ func toFloat(v any) (float64, bool) {
 
 func describe(v any) string {
 	switch x := v.(type) {
+	case nil:
+		return "empty"
 	case string:
 		if len(x) > 60 {
 			x = x[:60] + "..."
 		}
 		return fmt.Sprintf("the text %q", x)
-	case map[string]any:
+	case map[string]any, map[any]any:
 		return "a section"
 	case []any:
 		return "a list"

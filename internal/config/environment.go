@@ -69,7 +69,7 @@ func yamlValue(text string) any {
 	if err := yaml.Unmarshal([]byte(text), &out); err != nil || out == nil {
 		return text
 	}
-	if _, section := out.(map[string]any); section {
+	if _, is := section(out); is {
 		return text
 	}
 	return out

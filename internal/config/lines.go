@@ -26,7 +26,7 @@ func keyLines(path string, raw []byte) map[string]int {
 		switch n.Kind {
 		case yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				key := prefix + strings.ToLower(n.Content[i].Value)
+				key := prefix + n.Content[i].Value
 				lines[key] = n.Content[i].Line
 				walk(n.Content[i+1], key+".", depth+1)
 			}

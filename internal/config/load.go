@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -90,7 +89,8 @@ func readFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// parse has viper read YAML, TOML or JSON, by the file's extension.
+// parse reads YAML, TOML or JSON by viper's codecs, told apart by the file's extension. viper itself would leave out keys
+// without a value and empty sections, and read train.epochs and Train as names of a section.
 func parse(path string, raw []byte) (map[string]any, error) {
 	kind := strings.TrimPrefix(filepath.Ext(path), ".")
 	switch kind {
@@ -98,14 +98,13 @@ func parse(path string, raw []byte) (map[string]any, error) {
 	default:
 		return nil, fmt.Errorf("%s: a run file ends in .yaml, .yml, .toml or .json", path)
 	}
-	v := viper.New()
-	v.SetConfigType(kind)
-	if err := v.ReadConfig(bytes.NewReader(raw)); err != nil {
-		var pe viper.ConfigParseError
-		if errors.As(err, &pe) {
-			err = pe.Unwrap()
-		}
+	settings := map[string]any{}
+	codec, err := viper.NewCodecRegistry().Decoder(kind)
+	if err == nil {
+		err = codec.Decode(raw, settings)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return v.AllSettings(), nil
+	return settings, nil
 }

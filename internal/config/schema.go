@@ -6,13 +6,14 @@ import (
 	"reflect"
 )
 
-// Schema is the run file's JSON Schema (draft 2020-12), for editors.
+// Schema is the run file's JSON Schema (draft 2020-12), for editors. It says what Load holds one key to; what several keys
+// or the disk say together is Load's alone.
 func Schema() []byte {
-	d := Default()
-	s := objectSchema(reflect.TypeOf(d), reflect.ValueOf(d))
+	s := objectSchema(reflect.ValueOf(Default()))
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = "attune run file"
-	s["required"] = []string{"model", "data", "run_dir"}
+	s["$defs"] = map[string]any{"source": map[string]any{"anyOf": []any{
+		map[string]any{"type": "string", "minLength": 1}, objectSchema(reflect.ValueOf(defaultSource()))}}}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		panic(fmt.Sprintf("config: schema: %v", err)) // the struct holds nothing JSON cannot say
@@ -20,48 +21,72 @@ func Schema() []byte {
 	return append(b, '\n')
 }
 
-func objectSchema(t reflect.Type, def reflect.Value) map[string]any {
-	props := map[string]any{}
-	for _, f := range fieldsOf(t) {
-		props[f.key] = fieldSchema(f, def.Field(f.index))
+// objectSchema is the schema of a section, given its defaults: those that are empty and must not be are required.
+func objectSchema(def reflect.Value) map[string]any {
+	props, required := map[string]any{}, []string{}
+	for _, f := range fieldsOf(def.Type()) {
+		v := def.Field(f.index)
+		s := fieldSchema(f, v)
+		props[f.key] = s
+		if f.need != "" && v.IsZero() || s["required"] != nil {
+			required = append(required, f.key)
+		}
 	}
-	return map[string]any{"type": "object", "additionalProperties": false, "properties": props}
+	o := map[string]any{"type": "object", "additionalProperties": false, "properties": props}
+	if len(required) > 0 {
+		o["required"] = required
+	}
+	return o
 }
 
 func fieldSchema(f field, def reflect.Value) map[string]any {
 	s := map[string]any{}
 	switch f.typ.Kind() {
 	case reflect.Struct:
-		return objectSchema(f.typ, def)
+		s = objectSchema(def)
 	case reflect.Slice:
-		if f.typ.Elem() == reflect.TypeOf("") {
-			s["oneOf"] = []any{map[string]any{"type": "string"}, map[string]any{"type": "array", "items": map[string]any{"type": "string"}}}
-		} else {
-			item := objectSchema(f.typ.Elem(), reflect.ValueOf(defaultSource()))
-			item["required"] = []string{"path"}
-			s["type"], s["items"] = "array", item
+		one := map[string]any{"type": "string"}
+		if f.typ.Elem().Kind() == reflect.Struct {
+			one = map[string]any{"$ref": "#/$defs/source"}
 		}
+		list := map[string]any{"type": "array", "items": one}
+		if f.need != "" {
+			list["minItems"] = 1
+		}
+		s["anyOf"] = []any{one, list}
 	case reflect.String:
 		s["type"] = "string"
 		if f.enum != nil {
 			s["enum"] = f.enum
 		}
+		if f.need != "" {
+			s["minLength"] = 1
+		}
 	case reflect.Bool:
 		s["type"] = "boolean"
-	case reflect.Int:
-		s["type"] = "integer"
-		if f.auto {
-			delete(s, "type")
-			s["oneOf"] = []any{map[string]any{"type": "integer"}, map[string]any{"const": "auto"}}
-		}
-	case reflect.Float64:
-		s["type"] = "number"
+	default:
+		s = f.numberSchema()
 	}
-	if f.doc != "" {
-		s["description"] = f.doc
-	}
-	if !def.IsZero() {
+	s["description"] = f.doc
+	switch {
+	case f.auto && def.IsZero():
+		s["default"] = "auto"
+	case f.typ.Kind() != reflect.Struct && !def.IsZero():
 		s["default"] = def.Interface()
+	}
+	return s
+}
+
+func (f field) numberSchema() map[string]any {
+	s := map[string]any{"type": "number"}
+	if f.typ.Kind() == reflect.Int {
+		s["type"], s["maximum"] = "integer", maxInt
+	}
+	for _, l := range f.limits {
+		s[l.keyword] = l.bound
+	}
+	if f.auto {
+		return map[string]any{"anyOf": []any{s, map[string]any{"enum": []any{"auto", 0}}}}
 	}
 	return s
 }

@@ -9,42 +9,47 @@ import (
 
 // YAML writes the whole configuration as a run file; with comments it carries each key's documentation.
 func (c Config) YAML(comments bool) []byte {
-	var b strings.Builder
-	writeSection(&b, reflect.ValueOf(c), "", comments)
-	return []byte(b.String())
+	return []byte(written(reflect.ValueOf(c), "", comments))
 }
 
 func writeSection(b *strings.Builder, v reflect.Value, indent string, comments bool) {
 	for _, f := range fieldsOf(v.Type()) {
 		fv := v.Field(f.index)
+		sources, isSources := fv.Interface().([]Source)
+		fmt.Fprintf(b, "%s%s:", indent, f.key)
+		below := "" // what stands in the lines that follow
 		switch {
 		case f.typ.Kind() == reflect.Struct:
-			fmt.Fprintf(b, "%s%s:\n", indent, f.key)
-			writeSection(b, fv, indent+"  ", comments)
-			continue
-		case f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct:
-			fmt.Fprintf(b, "%s%s: %s", indent, f.key, flowSources(fv.Interface().([]Source)))
+			below = written(fv, indent+"  ", comments)
+		case isSources && comments && len(sources) > 0: // their keys have comments, too
+			for i := range sources {
+				item := indent + "    "
+				below += indent + "  - " + strings.TrimPrefix(written(fv.Index(i), item, comments), item)
+			}
+		case isSources:
+			b.WriteString(" " + flowSources(sources))
 		default:
-			fmt.Fprintf(b, "%s%s: %s", indent, f.key, scalar(f, fv))
+			b.WriteString(" " + scalar(f, fv))
 		}
 		if comments {
-			if d := f.describe(); d != "" {
-				b.WriteString("  # " + d)
-			}
+			b.WriteString("  # " + f.describe())
 		}
-		b.WriteByte('\n')
+		b.WriteString("\n" + below)
 	}
 }
 
+// written is a section's text.
+func written(v reflect.Value, indent string, comments bool) string {
+	var b strings.Builder
+	writeSection(&b, v, indent, comments)
+	return b.String()
+}
+
 func (f field) describe() string {
-	parts := []string{}
-	if f.enum != nil {
-		parts = append(parts, strings.Join(f.enum, " | "))
+	if f.enum == nil {
+		return f.doc
 	}
-	if f.doc != "" {
-		parts = append(parts, f.doc)
-	}
-	return strings.Join(parts, ": ")
+	return strings.Join(f.enum, " | ") + ": " + f.doc
 }
 
 func scalar(f field, v reflect.Value) string {
