@@ -117,6 +117,11 @@ func (k *checker) rendered(name string) ([]Rendering, data.Conversation, error) 
 }
 
 func (k *checker) render(p probe) ([]Rendering, error) {
+	if k.end == "" { // one complaint about that is enough
+		for i := range p.conv.Messages {
+			p.conv.Messages[i].Train = new(bool)
+		}
+	}
 	o := k.o
 	o.AddGenerationPrompt = p.conv.Messages[len(p.conv.Messages)-1].Role != "assistant"
 	return k.t.RenderAll(p.conv, o)

@@ -21,7 +21,7 @@ func (k *checker) pad() {
 	case eos != "" && id == eosID:
 		k.say(LevelWarning, check, do, "%s pads and ends a document: trainers that mask padding by its id never teach that end (attune masks by place)", pad)
 	default:
-		k.say(LevelOK, check, "", "%s (id %d) is another token than %s", pad, id, k.end)
+		k.say(LevelOK, check, "", "%s (id %d) ends neither a turn nor a document", pad, id)
 	}
 }
 
@@ -29,26 +29,32 @@ func (k *checker) pad() {
 func (k *checker) earlierTurns() {
 	const check = "earlier turns"
 	var changed []string
+	looked := false
 	for _, name := range []string{"several turns", "thoughts", "tool calls"} {
-		if rs, _, err := k.rendered(name); err == nil && len(rs) > 1 {
+		rs, _, err := k.rendered(name)
+		looked = looked || err == nil && k.end != ""
+		if err == nil && len(rs) > 1 {
 			changed = append(changed, name)
 		}
 	}
-	if len(changed) > 0 {
+	switch {
+	case len(changed) > 0:
 		k.say(LevelWarning, check, "", "answers are written differently once they are not the last (%s): each such turn is trained in a rendering of its own", strings.Join(changed, "; "))
-		return
+	case looked:
+		k.say(LevelOK, check, "", "stay as they were when they were the last")
 	}
-	k.say(LevelOK, check, "", "stay as they were when they were the last")
 }
 
 // opening: what generation puts before an answer is what training has there.
 func (k *checker) opening() {
 	const check = "generation prompt"
+	looked := false
 	for _, name := range []string{"assistant", "several turns", "thoughts", "tool calls"} {
 		rs, _, err := k.rendered(name)
-		if err != nil {
+		if err != nil || k.end == "" {
 			continue
 		}
+		looked = true
 		for _, r := range rs {
 			if r.Unserved {
 				o := r.Openings[0]
@@ -57,7 +63,9 @@ func (k *checker) opening() {
 			}
 		}
 	}
-	k.say(LevelOK, check, "", "an answer stands behind what generation would give")
+	if looked {
+		k.say(LevelOK, check, "", "an answer stands behind what generation would give")
+	}
 }
 
 // thought: an empty thought that the template writes is known, so that it is not trained.
