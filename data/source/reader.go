@@ -17,7 +17,6 @@ type Reader struct {
 	schema   string // of the file; "" until a row has told it
 	schemaAt int    // the line that told it
 	ahead    []result
-	warnings []Warning
 	done     bool
 }
 
@@ -109,7 +108,6 @@ func (r *Reader) Next() (data.Conversation, error) {
 	} else {
 		next = r.read()
 	}
-	r.warnings = next.warnings
 	if r.opts.Warn != nil {
 		for _, w := range next.warnings {
 			r.opts.Warn(w)
@@ -120,9 +118,6 @@ func (r *Reader) Next() (data.Conversation, error) {
 
 // Schema is the file's schema, "" if no row has told it yet.
 func (r *Reader) Schema() string { return r.schema }
-
-// Warnings is what is odd about the row that Next gave last.
-func (r *Reader) Warnings() []Warning { return r.warnings }
 
 // Close closes the file.
 func (r *Reader) Close() error {

@@ -29,11 +29,14 @@ func TestRows(t *testing.T) {
 
 func draw(in io.Reader, o Options) string {
 	var b strings.Builder
+	var warnings []Warning
+	o.Warn = func(w Warning) { warnings = append(warnings, w) }
 	r, err := NewReader("rows", in, o)
 	if err != nil {
 		return "refused: " + err.Error()
 	}
 	for {
+		warnings = nil
 		c, err := r.Next()
 		if err == io.EOF {
 			return b.String()
@@ -47,7 +50,7 @@ func draw(in io.Reader, o Options) string {
 			return b.String() + "stopped: " + err.Error()
 		}
 		drawRow(&b, c)
-		for _, w := range r.Warnings() {
+		for _, w := range warnings {
 			fmt.Fprintf(&b, "  warning %s: %s\n", w.Kind, w.What)
 		}
 	}
