@@ -21,8 +21,8 @@ import (
 // ErrUnsupported marks adapters that use something of PEFT's that attune does not have.
 var ErrUnsupported = errors.New("not supported")
 
-// AllLinear is the target_modules word for every linear layer but the output head.
-const AllLinear = "all-linear"
+// allLinear is the target_modules word for every linear layer but the output head.
+const allLinear = "all-linear"
 
 // Config is an adapter's settings, in PEFT's words.
 type Config struct {
@@ -44,14 +44,14 @@ type Targets struct {
 // ParseTargets reads target_modules as a run file has it: ["all-linear"], a list of names, or one regular expression,
 // told from a name by its characters.
 func ParseTargets(list []string) (Targets, error) {
-	if slices.Contains(list, AllLinear) {
+	if slices.Contains(list, allLinear) {
 		if len(list) > 1 {
-			return Targets{}, fmt.Errorf("target_modules %q: %s stands alone", list, AllLinear)
+			return Targets{}, fmt.Errorf("target_modules %q: %s stands alone", list, allLinear)
 		}
 		return Targets{All: true}, nil
 	}
 	if len(list) == 0 {
-		return Targets{}, fmt.Errorf("target_modules is empty; set %s or names such as [q_proj, v_proj]", AllLinear)
+		return Targets{}, fmt.Errorf("target_modules is empty; set %s or names such as [q_proj, v_proj]", allLinear)
 	}
 	for _, s := range list {
 		if strings.ContainsAny(s, `*+?[](){}|^$\`) {
@@ -140,7 +140,7 @@ func (t Targets) resolve(linears []nn.Linear) (map[string]bool, error) {
 		}
 		if len(unknown) > 0 || len(t.Names) == 0 {
 			return nil, fmt.Errorf("lora: target_modules %q: no such linear layer; there are %s, and %s for all of them",
-				unknown, strings.Join(suffixes(linears), ", "), AllLinear)
+				unknown, strings.Join(suffixes(linears), ", "), allLinear)
 		}
 	}
 	return paths, nil

@@ -100,7 +100,7 @@ func parseConfig(b []byte) (Config, error) {
 	var one string
 	if json.Unmarshal(f.TargetModules, &one) == nil && one != "" {
 		c.Targets = Targets{Regex: one}
-		if one == AllLinear {
+		if one == allLinear {
 			c.Targets = Targets{All: true}
 		}
 		return c, nil
