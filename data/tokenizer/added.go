@@ -23,20 +23,31 @@ type addedToken struct {
 
 // addedIn finds added tokens in a text, the leftmost and there the longest.
 type addedIn struct {
-	nodes []trieNode // nodes[0] is the root
-	first [256]bool  // bytes with which a token begins
-	only  int        // the byte with which all begin, -1 if there are several
+	Finder
+	tokens []*addedToken // by the value that Finder has for them
+	ids    []int32
 }
 
-type trieNode struct {
-	next  []trieEdge
-	token *addedToken // nil = no token ends here
-	id    int32
+// addedList gathers what an addedIn finds; of equal contents the first counts.
+type addedList struct {
+	contents []string
+	tokens   []*addedToken
+	ids      []int32
+	seen     map[string]bool
 }
 
-type trieEdge struct {
-	b  byte
-	to int32
+func (l *addedList) add(content string, id int32, t *addedToken) {
+	if l.seen == nil {
+		l.seen = make(map[string]bool)
+	}
+	if !l.seen[content] {
+		l.seen[content] = true
+		l.contents, l.tokens, l.ids = append(l.contents, content), append(l.tokens, t), append(l.ids, id)
+	}
+}
+
+func (l *addedList) finder() *addedIn {
+	return &addedIn{*NewFinder(l.contents), l.tokens, l.ids}
 }
 
 // hit is an added token found at s[lo:hi], the blanks that it takes with it included.
@@ -45,76 +56,9 @@ type hit struct {
 	lo, hi int
 }
 
-func newAddedIn() *addedIn { return &addedIn{nodes: make([]trieNode, 1), only: -1} }
-
-func (a *addedIn) add(content string, id int32, t *addedToken) {
-	if content == "" {
-		return
-	}
-	if len(a.nodes) == 1 {
-		a.only = int(content[0])
-	} else if a.only != int(content[0]) {
-		a.only = -1
-	}
-	a.first[content[0]] = true
-	at := int32(0)
-	for i := range len(content) {
-		to := a.nodes[at].step(content[i])
-		if to < 0 {
-			to = int32(len(a.nodes))
-			a.nodes = append(a.nodes, trieNode{})
-			a.nodes[at].next = append(a.nodes[at].next, trieEdge{content[i], to})
-		}
-		at = to
-	}
-	if n := &a.nodes[at]; n.token == nil {
-		n.token, n.id = t, id
-	}
-}
-
-func (n *trieNode) step(b byte) int32 {
-	for _, e := range n.next {
-		if e.b == b {
-			return e.to
-		}
-	}
-	return -1
-}
-
-// longest is the longest token that s begins with.
-func (a *addedIn) longest(s string) (node *trieNode, length int) {
-	at := int32(0)
-	for i := range len(s) {
-		at = a.nodes[at].step(s[i])
-		if at < 0 {
-			break
-		}
-		if a.nodes[at].token != nil {
-			node, length = &a.nodes[at], i+1
-		}
-	}
-	return node, length
-}
-
-// nextStart is the first place from i on, before end, where a token may begin; end if there is none.
-func (a *addedIn) nextStart(s string, i, end int) int {
-	if a.only >= 0 {
-		if at := strings.IndexByte(s[i:end], byte(a.only)); at >= 0 {
-			return i + at
-		}
-		return end
-	}
-	for ; i < end; i++ {
-		if a.first[s[i]] {
-			return i
-		}
-	}
-	return end
-}
-
 // find appends the tokens in s to dst. No token overlaps a range of literal, which is sorted.
 func (a *addedIn) find(dst []hit, s string, literal []Span) []hit {
-	if len(a.nodes) == 1 {
+	if a.empty() {
 		return dst
 	}
 	taken := 0 // s[:taken] belongs to tokens before
@@ -134,24 +78,25 @@ func (a *addedIn) find(dst []hit, s string, literal []Span) []hit {
 		if i == end {
 			continue
 		}
-		n, length := a.longest(s[i:end])
-		if n == nil {
+		which, length := a.contents.longest(s[i:end])
+		if length == 0 {
 			i++
 			continue
 		}
+		token := a.tokens[which]
 		lo, hi := i, i+length
 		i = hi
-		if n.token.SingleWord && (endsWithWord(s[:lo]) || startsWithWord(s[hi:])) {
+		if token.SingleWord && (endsWithWord(s[:lo]) || startsWithWord(s[hi:])) {
 			continue
 		}
-		if n.token.LStrip {
+		if token.LStrip {
 			lo = len(strings.TrimRightFunc(s[:lo], unicode.IsSpace))
 			lo = max(lo, taken, floor)
 		}
-		if n.token.RStrip {
+		if token.RStrip {
 			hi = end - len(strings.TrimLeftFunc(s[hi:end], unicode.IsSpace))
 		}
-		dst = append(dst, hit{n.id, lo, hi})
+		dst = append(dst, hit{a.ids[which], lo, hi})
 		taken = hi
 	}
 	return dst

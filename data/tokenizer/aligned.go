@@ -76,6 +76,8 @@ func (r *rewriter) put(content string, lo, hi int) {
 	at := span32{r.from.start(lo), r.from.start(lo)}
 	if hi > lo {
 		at.hi = r.from.end(hi)
+	} else if n := len(r.at); n > 0 {
+		at.hi = max(at.hi, r.at[n-1].hi) // between two parts of what one character became
 	}
 	r.putAt(content, at)
 }

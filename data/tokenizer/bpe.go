@@ -2,16 +2,16 @@ package tokenizer
 
 import (
 	"fmt"
-	"hash/maphash"
+	"maps"
 	"strings"
 	"unicode/utf8"
 )
 
 // bpe is the model: byte-pair encoding (Sennrich et al., arXiv:1508.07909) as the tokenizers library does it.
 type bpe struct {
-	vocab  map[string]int32
-	tokens map[int32]string
+	vocabulary
 	merges map[uint64]merge // by pair: left id << 32 | right id
+	banned *idSet           // ids that no whole word may become
 
 	unk          string // "" = characters outside the vocabulary are left out
 	unkID        int32  // -1 = not in the vocabulary
@@ -27,8 +27,7 @@ type bpe struct {
 	fallback [256]int32       // the tokens <0x00> to <0xFF>, -1 = not in the vocabulary
 	seams    bool             // long words may be cut before each ▁: no merge crosses that place
 
-	seed  maphash.Seed
-	cache []cacheSlot
+	cache *wordCache
 }
 
 // merge is what a pair becomes; of the pairs in a word the one with the lowest rank is merged first.
@@ -42,7 +41,7 @@ const metaMark = "▁" // what SentencePiece writes for a blank
 // as the characters that stand for bytes; bytes says whether they shall, which takes a token for every byte.
 func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error) {
 	m.unkID = -1
-	if id, ok := m.vocab[m.unk]; ok && m.unk != "" {
+	if id, ok := m.ids[m.unk]; ok && m.unk != "" {
 		m.unkID = id
 	}
 	if err := m.addMerges(merges); err != nil {
@@ -50,7 +49,7 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 	}
 	for b := range m.fallback {
 		m.fallback[b] = -1
-		if id, ok := m.vocab[fmt.Sprintf("<0x%02X>", b)]; ok {
+		if id, ok := m.ids[fmt.Sprintf("<0x%02X>", b)]; ok {
 			m.fallback[b] = id
 		}
 	}
@@ -58,7 +57,7 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 	if readBytes && plain {
 		var table [256]int32
 		for b := range table {
-			id, ok := m.vocab[byteToken(byte(b))]
+			id, ok := m.ids[byteToken(byte(b))]
 			if !ok {
 				id = -1
 			}
@@ -72,16 +71,16 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 	if m.bytes == nil {
 		m.runes = make(map[rune]int32)
 	}
-	for token, id := range m.vocab {
+	for token, id := range m.ids {
 		if r, n := utf8.DecodeRuneInString(token); m.runes != nil && n == len(token) && n > 0 {
 			m.runes[r] = id
 		}
 	}
 	if m.ignoreMerges {
-		m.whole = m.vocab
+		m.whole = m.ids
 		if m.bytes != nil {
-			m.whole = make(map[string]int32, len(m.vocab))
-			for token, id := range m.vocab {
+			m.whole = make(map[string]int32, len(m.ids))
+			for token, id := range m.ids {
 				if b, ok := appendBytes(nil, token); ok {
 					m.whole[string(b)] = id
 				}
@@ -89,8 +88,7 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 		}
 	}
 	m.seams = m.bytes == nil && plain && m.cutsAtMarks(merges)
-	m.seed = maphash.MakeSeed()
-	m.cache = make([]cacheSlot, cacheSlots)
+	m.cache = newWordCache()
 	return m.bytes != nil, nil
 }
 
@@ -101,11 +99,11 @@ func (m *bpe) addMerges(merges [][2]string) error {
 	m.merges = make(map[uint64]merge, len(merges))
 	for rank, ab := range merges {
 		left, right := ab[0], ab[1]
-		a, ok := m.vocab[left]
+		a, ok := m.ids[left]
 		if !ok {
 			return fmt.Errorf("model: merge %d has %q, which is not in the vocabulary", rank, left)
 		}
-		b, ok := m.vocab[right]
+		b, ok := m.ids[right]
 		if !ok {
 			return fmt.Errorf("model: merge %d has %q, which is not in the vocabulary", rank, right)
 		}
@@ -113,7 +111,7 @@ func (m *bpe) addMerges(merges [][2]string) error {
 			return fmt.Errorf("model: merge %d has %q, which is shorter than continuing_subword_prefix %q", rank, right, m.prefix)
 		}
 		joined := left + right[len(m.prefix):]
-		id, ok := m.vocab[joined]
+		id, ok := m.ids[joined]
 		if !ok {
 			return fmt.Errorf("model: merge %d makes %q, which is not in the vocabulary", rank, joined)
 		}
@@ -124,7 +122,7 @@ func (m *bpe) addMerges(merges [][2]string) error {
 
 // cutsAtMarks says whether no merge joins a token that ends otherwise than in ▁ to one that begins with ▁.
 func (m *bpe) cutsAtMarks(merges [][2]string) bool {
-	if _, ok := m.vocab[metaMark]; !ok {
+	if _, ok := m.ids[metaMark]; !ok {
 		return false // fused unknown characters would cross the place
 	}
 	for _, ab := range merges {
@@ -206,8 +204,8 @@ func (m *bpe) char(w *merger, s string, i, n int, r rune) (int32, bool) {
 		return id, ok
 	}
 	w.buf = m.decorate(w.buf[:0], s, i, n)
-	id, ok := m.vocab[string(w.buf)]
-	return id, ok
+	id, ok := m.ids[string(w.buf)]
+	return id, ok && !m.banned.has(id)
 }
 
 func (m *bpe) decorate(buf []byte, s string, i, n int) []byte {
@@ -238,4 +236,67 @@ func (m *bpe) addBytes(w *merger, s string, i, n int) bool {
 
 func (w *merger) add(id int32, lo, hi int) {
 	w.symbols = append(w.symbols, symbol{id: id, lo: int32(lo), hi: int32(hi)})
+}
+
+func (m *bpe) unknown() string { return m.unk }
+
+func (m *bpe) without(ids *idSet) model {
+	c := *m
+	c.banned, c.cache = ids, nil
+	banned := func(_ rune, id int32) bool { return ids.has(id) }
+	for r, id := range m.runes {
+		if banned(r, id) {
+			c.runes = maps.Clone(m.runes)
+			maps.DeleteFunc(c.runes, banned)
+			break
+		}
+	}
+	makes := func(_ uint64, x merge) bool { return ids.has(x.id) }
+	for pair, x := range m.merges {
+		if makes(pair, x) {
+			c.merges = maps.Clone(m.merges)
+			maps.DeleteFunc(c.merges, makes)
+			break
+		}
+	}
+	c.seams = m.seams && !ids.has(m.ids[metaMark])
+	return &c
+}
+
+func (m *bpe) encode(w *scratch, enc *Encoding, a *aligned, lo, hi int) error {
+	if m.ignoreMerges {
+		if id, ok := m.whole[a.s[lo:hi]]; ok && !m.banned.has(id) {
+			enc.add(id, a.span(int32(lo), int32(hi)))
+			return nil
+		}
+	}
+	if !m.seams {
+		return m.cache.encode(m, w, enc, a, lo, hi)
+	}
+	// What stands before a ▁ that follows another character is merged for itself: no merge crosses that place.
+	for i := lo; ; {
+		next := hi
+		for i < hi && strings.HasPrefix(a.s[i:hi], metaMark) {
+			i += len(metaMark)
+		}
+		if n := strings.Index(a.s[i:hi], metaMark); n >= 0 {
+			next = i + n
+		}
+		if err := m.cache.encode(m, w, enc, a, lo, next); err != nil {
+			return err
+		}
+		if next == hi {
+			return nil
+		}
+		lo, i = next, next
+	}
+}
+
+// cut makes the tokens of a word.
+func (m *bpe) cut(w *scratch, word string) error {
+	if err := m.symbolize(&w.merger, word); err != nil {
+		return err
+	}
+	m.mergeAll(&w.merger)
+	return nil
 }

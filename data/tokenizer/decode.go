@@ -33,6 +33,11 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decodeStep, error) {
 		Replacement    string            `json:"replacement"`
 		PrependScheme  string            `json:"prepend_scheme"`
 		AddPrefixSpace *bool             `json:"add_prefix_space"`
+		Prefix         string            `json:"prefix"`
+		Cleanup        bool              `json:"cleanup"`
+		Suffix         string            `json:"suffix"`
+		PadToken       string            `json:"pad_token"`
+		Delimiter      string            `json:"word_delimiter_token"`
 	}
 	if absent(raw) {
 		return nil, nil
@@ -51,6 +56,12 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decodeStep, error) {
 		return []decodeStep{byteLevelDecoder{}}, nil
 	case "ByteFallback":
 		return []decodeStep{byteFallbackDecoder{}}, nil
+	case "WordPiece":
+		return []decodeStep{wordPieceDecoder{f.Prefix, f.Cleanup}}, nil
+	case "BPEDecoder":
+		return []decodeStep{endOfWordDecoder{f.Suffix}}, nil
+	case "CTC":
+		return []decodeStep{ctcDecoder{f.PadToken, f.Delimiter, f.Cleanup}}, nil
 	case "Fuse":
 		return []decodeStep{fuseDecoder{}}, nil
 	case "Replace":

@@ -2,38 +2,18 @@ package tokenizer
 
 import (
 	"fmt"
-	"hash/maphash"
-	"strings"
-	"sync/atomic"
+	"sort"
 	"unicode/utf8"
-)
-
-// The cache of words: a table of fixed size in which a word overwrites another one at the same place. Entries do not
-// change once stored, so readers need no lock.
-const (
-	cacheSlots   = 1 << 16
-	cacheWordMax = 64 // longer words are not kept
 )
 
 // maxText is the longest text that is encoded, in bytes.
 const maxText = 1 << 28
 
-type cacheSlot struct{ atomic.Pointer[cacheEntry] }
-
-type cacheEntry struct {
-	word   string
-	tokens []cachedToken
-}
-
-type cachedToken struct {
-	id     int32
-	lo, hi uint16 // bytes of the word
-}
-
 // scratch is the working memory of one Encode.
 type scratch struct {
 	merger
 	words
+	path     []pathEnd
 	hits     []hit
 	normHits []hit
 	literal  []Span
@@ -127,17 +107,17 @@ func (t *Tokenizer) section(w *scratch, enc *Encoding, text string, lo, hi int, 
 	}
 	at := 0
 	for _, h := range w.normHits {
-		if err := t.words(w, enc, a, at, h.lo); err != nil {
+		if err := t.words(w, enc, a, at, h.lo, literal); err != nil {
 			return err
 		}
 		enc.add(h.id, a.span(int32(h.lo), int32(h.hi)))
 		at = h.hi
 	}
-	return t.words(w, enc, a, at, len(a.s))
+	return t.words(w, enc, a, at, len(a.s), literal)
 }
 
 // words cuts a.s[lo:hi] into words and those into tokens.
-func (t *Tokenizer) words(w *scratch, enc *Encoding, a aligned, lo, hi int) error {
+func (t *Tokenizer) words(w *scratch, enc *Encoding, a aligned, lo, hi int, literal []Span) error {
 	if lo >= hi {
 		return nil
 	}
@@ -152,72 +132,24 @@ func (t *Tokenizer) words(w *scratch, enc *Encoding, a aligned, lo, hi int) erro
 		}
 	}
 	for _, p := range w.pieces {
-		if err := t.model.encode(&w.merger, enc, &w.text, int(p.lo), int(p.hi)); err != nil {
+		from := len(enc.IDs)
+		if err := t.model.encode(w, enc, &w.text, int(p.lo), int(p.hi)); err != nil {
+			return err
+		}
+		if len(literal) == 0 || !t.specialIDs.hasAny(enc.IDs[from:]) || !overlaps(literal, w.text.span(p.lo, p.hi)) {
+			continue
+		}
+		// Many vocabularies hold the special tokens too, so that the model itself would make one of data.
+		enc.IDs, enc.Offsets = enc.IDs[:from], enc.Offsets[:from]
+		if err := t.plain.encode(w, enc, &w.text, int(p.lo), int(p.hi)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// encode appends the tokens of the word a.s[lo:hi].
-func (m *bpe) encode(w *merger, enc *Encoding, a *aligned, lo, hi int) error {
-	if m.ignoreMerges {
-		if id, ok := m.whole[a.s[lo:hi]]; ok {
-			enc.add(id, a.span(int32(lo), int32(hi)))
-			return nil
-		}
-	}
-	if !m.seams {
-		return m.word(w, enc, a, lo, hi)
-	}
-	// What stands before a ▁ that follows another character is merged for itself: no merge crosses that place.
-	for i := lo; ; {
-		next := hi
-		for i < hi && strings.HasPrefix(a.s[i:hi], metaMark) {
-			i += len(metaMark)
-		}
-		if n := strings.Index(a.s[i:hi], metaMark); n >= 0 {
-			next = i + n
-		}
-		if err := m.word(w, enc, a, lo, next); err != nil {
-			return err
-		}
-		if next == hi {
-			return nil
-		}
-		lo, i = next, next
-	}
-}
-
-// word appends the tokens of a.s[lo:hi], from the cache where it is there.
-func (m *bpe) word(w *merger, enc *Encoding, a *aligned, lo, hi int) error {
-	s := a.s[lo:hi]
-	if len(s) > cacheWordMax {
-		if err := m.symbolize(w, s); err != nil {
-			return err
-		}
-		m.mergeAll(w)
-		for i := range w.symbols {
-			x := &w.symbols[i]
-			enc.add(x.id, a.span(int32(lo)+x.lo, int32(lo)+x.hi))
-		}
-		return nil
-	}
-	slot := &m.cache[maphash.String(m.seed, s)%cacheSlots]
-	e := slot.Load()
-	if e == nil || e.word != s {
-		if err := m.symbolize(w, s); err != nil {
-			return err
-		}
-		m.mergeAll(w)
-		e = &cacheEntry{strings.Clone(s), make([]cachedToken, len(w.symbols))}
-		for i, x := range w.symbols {
-			e.tokens[i] = cachedToken{x.id, uint16(x.lo), uint16(x.hi)}
-		}
-		slot.Store(e)
-	}
-	for _, x := range e.tokens {
-		enc.add(x.id, a.span(int32(lo)+int32(x.lo), int32(lo)+int32(x.hi)))
-	}
-	return nil
+// overlaps says whether a range has bytes in common with one of literal, which is sorted.
+func overlaps(literal []Span, s Span) bool {
+	i := sort.Search(len(literal), func(i int) bool { return literal[i].End > s.Start })
+	return i < len(literal) && literal[i].Start < s.End
 }

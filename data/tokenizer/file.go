@@ -1,16 +1,13 @@
 package tokenizer
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // file is tokenizer.json.
@@ -127,110 +124,15 @@ func lastOf(p []preTokenizer) preTokenizer {
 	return p[len(p)-1]
 }
 
-// parseModel reads the model; bytesLast says that the last pre-tokenizer is ByteLevel.
-func parseModel(raw json.RawMessage, bytesLast bool) (m *bpe, asBytes bool, err error) {
-	var f struct {
-		Type         *string         `json:"type"`
-		Vocab        json.RawMessage `json:"vocab"`
-		Merges       json.RawMessage `json:"merges"`
-		Dropout      *float64        `json:"dropout"`
-		Unk          *string         `json:"unk_token"`
-		Prefix       *string         `json:"continuing_subword_prefix"`
-		Suffix       *string         `json:"end_of_word_suffix"`
-		FuseUnk      bool            `json:"fuse_unk"`
-		ByteFallback bool            `json:"byte_fallback"`
-		IgnoreMerges bool            `json:"ignore_merges"`
-	}
-	if absent(raw) {
-		return nil, false, errors.New("model is missing")
-	}
-	if err := json.Unmarshal(raw, &f); err != nil {
-		return nil, false, fmt.Errorf("model: %w", err)
-	}
-	if f.Type != nil && *f.Type != "BPE" {
-		return nil, false, fmt.Errorf("model of type %q is not supported; only BPE is", *f.Type)
-	}
-	if absent(f.Vocab) || absent(f.Merges) {
-		return nil, false, errors.New("model has no vocab or no merges, so it is not BPE")
-	}
-	var vocab map[string]int64
-	if err := json.Unmarshal(f.Vocab, &vocab); err != nil {
-		return nil, false, fmt.Errorf("model: vocab: %w", err)
-	}
-	if f.Dropout != nil && *f.Dropout != 0 {
-		return nil, false, fmt.Errorf("model: dropout is %v, which makes tokens a matter of chance; set it to null", *f.Dropout)
-	}
-	merges, err := parseMerges(f.Merges)
-	if err != nil {
-		return nil, false, err
-	}
-	m = &bpe{
-		vocab:        make(map[string]int32, len(vocab)),
-		tokens:       make(map[int32]string, len(vocab)),
-		unk:          text(f.Unk),
-		prefix:       text(f.Prefix),
-		suffix:       text(f.Suffix),
-		fuseUnk:      f.FuseUnk,
-		byteFallback: f.ByteFallback,
-		ignoreMerges: f.IgnoreMerges,
-	}
-	for token, id := range vocab {
-		if id < 0 || id >= math.MaxInt32 {
-			return nil, false, fmt.Errorf("model: vocab gives %q the id %d, which is not within 0 and 2^31-2", token, id)
-		}
-		m.vocab[token] = int32(id)
-		if before, ok := m.tokens[int32(id)]; ok && before < token {
-			continue // two tokens of one id: decoding takes the first in order, so that it does not change between runs
-		}
-		m.tokens[int32(id)] = token
-	}
-	asBytes, err = m.prepare(bytesLast, merges)
-	return m, asBytes, err
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// parseMerges reads ["a b", ...] or [["a", "b"], ...].
-func parseMerges(raw json.RawMessage) ([][2]string, error) {
-	var pairs [][]string
-	inner := bytes.TrimLeft(raw, " \t\r\n[")
-	if len(inner) > 0 && inner[0] == '"' && bytes.Count(raw[:len(raw)-len(inner)], []byte("[")) == 1 {
-		var lines []string
-		if err := json.Unmarshal(raw, &lines); err != nil {
-			return nil, fmt.Errorf("model: merges: %w", err)
-		}
-		for _, line := range lines {
-			if !strings.HasPrefix(line, "#version") {
-				pairs = append(pairs, strings.Split(line, " "))
-			}
-		}
-	} else if err := json.Unmarshal(raw, &pairs); err != nil {
-		return nil, fmt.Errorf("model: merges: %w", err)
-	}
-	merges := make([][2]string, len(pairs))
-	for i, p := range pairs {
-		if len(p) != 2 {
-			return nil, fmt.Errorf("model: merge %d has %d parts, not 2", i, len(p))
-		}
-		merges[i] = [2]string{p[0], p[1]}
-	}
-	return merges, nil
-}
-
 // addTokens gives the added tokens their ids as the tokenizers library does: that of the vocabulary where the token is
 // in it, the next free one otherwise, whatever the file says.
 func (t *Tokenizer) addTokens(tokens []addedToken) error {
-	t.exact, t.normalized = newAddedIn(), newAddedIn()
+	var exact, normalized addedList
 	t.added = make(map[string]int32, len(tokens))
 	t.byID = make(map[int32]*addedToken, len(tokens))
 	t.forms = make(map[int32]string)
 	t.special = make(map[string]bool)
-	next := int32(len(t.model.vocab))
+	next := int32(t.model.size())
 	var order []int32
 	total := 0
 	for i := range tokens {
@@ -261,7 +163,7 @@ func (t *Tokenizer) addTokens(tokens []addedToken) error {
 	for _, id := range order {
 		a := t.byID[id]
 		if !a.Normalized {
-			t.exact.add(a.Content, id, a)
+			exact.add(a.Content, id, a)
 			continue
 		}
 		n, err := t.normalizers.normalize(aligned{s: a.Content})
@@ -274,18 +176,22 @@ func (t *Tokenizer) addTokens(tokens []addedToken) error {
 		if n.s != a.Content {
 			t.forms[id] = n.s
 		}
-		t.normalized.add(n.s, id, a)
+		normalized.add(n.s, id, a)
 	}
-	for id := range t.model.tokens {
+	t.exact, t.normalized = exact.finder(), normalized.finder()
+	t.size = int(t.model.top()) + 1
+	t.specialIDs, t.plain = &idSet{}, t.model
+	for id, a := range t.byID {
 		t.size = max(t.size, int(id)+1)
+		if a.Special {
+			t.specialIDs.add(id)
+		}
 	}
-	for id := range t.byID {
-		t.size = max(t.size, int(id)+1)
+	if len(t.special) > 0 {
+		t.plain = t.model.without(t.specialIDs)
 	}
 	return nil
 }
-
-func (a *addedIn) empty() bool { return len(a.nodes) == 1 }
 
 // readRoles takes the tokens with a role from tokenizer_config.json and, where that says nothing, from
 // special_tokens_map.json; either may be nil.
@@ -318,7 +224,7 @@ func (t *Tokenizer) readRoles(config, specialMap []byte) error {
 			fill(role.to, token)
 		}
 	}
-	fill(&t.roles.UNK, t.model.unk)
+	fill(&t.roles.UNK, t.model.unknown())
 	return nil
 }
 

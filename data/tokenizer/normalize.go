@@ -52,6 +52,11 @@ func parseNormalizer(raw json.RawMessage, depth int) ([]normalizer, error) {
 		Content     string            `json:"content"`
 		StripLeft   bool              `json:"strip_left"`
 		StripRight  bool              `json:"strip_right"`
+		Charsmap    json.RawMessage   `json:"precompiled_charsmap"`
+		Clean       bool              `json:"clean_text"`
+		Chinese     bool              `json:"handle_chinese_chars"`
+		Accents     *bool             `json:"strip_accents"`
+		Lowercase   bool              `json:"lowercase"`
 	}
 	if absent(raw) {
 		return nil, nil
@@ -72,6 +77,22 @@ func parseNormalizer(raw json.RawMessage, depth int) ([]normalizer, error) {
 		return []normalizer{unicodeForm{norm.NFKD}}, nil
 	case "Lowercase":
 		return []normalizer{lowercase{}}, nil
+	case "StripAccents":
+		return []normalizer{eachChar{stripAccents}}, nil
+	case "Nmt":
+		return []normalizer{eachChar{nmt}}, nil
+	case "BertNormalizer":
+		strip := f.Lowercase
+		if f.Accents != nil {
+			strip = *f.Accents
+		}
+		return bertNormalizer(f.Clean, f.Chinese, strip, f.Lowercase), nil
+	case "Precompiled":
+		p, err := parsePrecompiled(f.Charsmap)
+		if err != nil {
+			return nil, err
+		}
+		return []normalizer{p}, nil
 	case "Prepend":
 		return []normalizer{prepend{f.Prepend}}, nil
 	case "Strip":
@@ -174,20 +195,29 @@ func (p strip) normalize(a aligned) (aligned, error) {
 type lowercase struct{}
 
 func (lowercase) normalize(a aligned) (aligned, error) {
-	r := rewrite(a, 0)
+	var r *rewriter // nil = nothing has changed yet
+	kept := 0
 	var buf [utf8.UTFMax]byte
 	for i, c := range a.s {
-		n := utf8.RuneLen(c)
 		low := unicode.ToLower(c)
-		switch {
-		case c == 'İ': // the one character whose lower case is two
-			r.put("i\u0307", i, i+n)
-		case low != c:
-			r.put(string(utf8.AppendRune(buf[:0], low)), i, i+n)
-		default:
-			r.keep(i, i+n)
+		if low == c {
+			continue
+		}
+		if r == nil {
+			r = rewrite(a, 0)
+		}
+		r.keep(kept, i)
+		kept = i + utf8.RuneLen(c)
+		if c == 'İ' { // the one character whose lower case is two
+			r.put("i\u0307", i, kept)
+		} else {
+			r.put(string(utf8.AppendRune(buf[:0], low)), i, kept)
 		}
 	}
+	if r == nil {
+		return a, nil
+	}
+	r.keep(kept, len(a.s))
 	return r.done(), nil
 }
 

@@ -36,6 +36,8 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 		Replacement      string            `json:"replacement"`
 		PrependScheme    string            `json:"prepend_scheme"`
 		Split            *bool             `json:"split"`
+		Delimiter        string            `json:"delimiter"`
+		Length           *int              `json:"length"`
 	}
 	if absent(raw) {
 		return nil, nil
@@ -82,6 +84,27 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 		return []preTokenizer{split{classPattern{classes(), punct}, b, false}}, nil
 	case "Whitespace":
 		return []preTokenizer{split{wordPattern{classes()}, removed, true}}, nil
+	case "BertPreTokenizer":
+		return []preTokenizer{
+			split{classPattern{classes(), space}, removed, false},
+			split{classPattern{classes(), punct}, isolated, false},
+		}, nil
+	case "CharDelimiterSplit":
+		if utf8.RuneCountInString(f.Delimiter) != 1 {
+			return nil, fmt.Errorf("pre_tokenizer CharDelimiterSplit: delimiter %q is not one character", f.Delimiter)
+		}
+		return []preTokenizer{split{literalPattern(f.Delimiter), removed, false}}, nil
+	case "FixedLength":
+		length := 5
+		if f.Length != nil {
+			length = *f.Length
+		}
+		if length < 1 {
+			return nil, fmt.Errorf("pre_tokenizer FixedLength: length is %d, less than 1", length)
+		}
+		return []preTokenizer{split{lengthPattern(length), isolated, false}}, nil
+	case "UnicodeScripts":
+		return []preTokenizer{split{scriptPattern{}, removed, true}}, nil
 	case "WhitespaceSplit":
 		return []preTokenizer{split{classPattern{classes(), space}, removed, false}}, nil
 	case "Metaspace":

@@ -59,25 +59,31 @@ func TestVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			vectors := lines[vector](t, filepath.Join(dir, "vectors.jsonl"))
-			if len(vectors) < 400 {
-				t.Fatalf("%d vectors", len(vectors))
-			}
-			for _, v := range vectors {
-				enc, err := tok.Encode(v.Text, Options{AddSpecial: v.Special})
-				if err != nil {
-					t.Fatalf("encode %q: %v", v.Text, err)
-				}
-				if !slices.Equal(enc.IDs, v.IDs) {
-					t.Errorf("encode %.300q, special %v:\n got %v\nwant %v", v.Text, v.Special, head(enc.IDs), head(v.IDs))
-				}
-				checkOffsets(t, v.Text, enc)
-				checkDecode(t, tok, v)
-			}
-			for _, v := range lines[vector](t, filepath.Join(dir, "decode.jsonl")) {
-				checkDecode(t, tok, v)
-			}
+			checkVectors(t, tok, dir, 400)
 		})
+	}
+}
+
+// checkVectors holds a tokenizer to the vectors.jsonl, of at least that many, and decode.jsonl of a folder.
+func checkVectors(t *testing.T, tok *Tokenizer, dir string, atLeast int) {
+	t.Helper()
+	vectors := lines[vector](t, filepath.Join(dir, "vectors.jsonl"))
+	if len(vectors) < atLeast {
+		t.Fatalf("%d vectors, not %d", len(vectors), atLeast)
+	}
+	for _, v := range vectors {
+		enc, err := tok.Encode(v.Text, Options{AddSpecial: v.Special})
+		if err != nil {
+			t.Fatalf("encode %q: %v", v.Text, err)
+		}
+		if !slices.Equal(enc.IDs, v.IDs) {
+			t.Errorf("encode %.300q, special %v:\n got %v\nwant %v", v.Text, v.Special, head(enc.IDs), head(v.IDs))
+		}
+		checkOffsets(t, v.Text, enc)
+		checkDecode(t, tok, v)
+	}
+	for _, v := range lines[vector](t, filepath.Join(dir, "decode.jsonl")) {
+		checkDecode(t, tok, v)
 	}
 }
 

@@ -38,7 +38,9 @@ type Tokenizer struct {
 	normalized    *addedIn // those matched against the normalized text
 	normalizers   normalizers
 	preTokenizers []preTokenizer
-	model         *bpe
+	model         model
+	plain         model   // the model for data: it makes no special token
+	specialIDs    *idSet  // ids of the added tokens marked special
 	before, after []int32 // of the post-processor
 	decoder       decoder
 
@@ -64,8 +66,7 @@ func (t *Tokenizer) ID(token string) (int32, bool) {
 	if id, ok := t.added[token]; ok {
 		return id, true
 	}
-	id, ok := t.model.vocab[token]
-	return id, ok
+	return t.model.id(token)
 }
 
 // Token is the string of a token as it stands in tokenizer.json: the tokens of a byte-level vocabulary are written in
@@ -74,8 +75,7 @@ func (t *Tokenizer) Token(id int32) (string, bool) {
 	if a, ok := t.byID[id]; ok {
 		return a.Content, true
 	}
-	s, ok := t.model.tokens[id]
-	return s, ok
+	return t.model.token(id)
 }
 
 // IsSpecial says whether id is an added token marked special.

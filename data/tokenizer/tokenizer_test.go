@@ -180,7 +180,7 @@ func TestStreamIsIncremental(t *testing.T) {
 
 // mergeHeap must find what the plain definition, mergeSmall, finds.
 func TestHeapEqualsPlain(t *testing.T) {
-	m := byteBPE(nil).parse(t).model
+	m := byteBPE(nil).parse(t).model.(*bpe)
 	rapid.Check(t, func(t *rapid.T) {
 		word := rapid.StringOfN(rapid.SampledFrom([]rune("hhelloa ")), 1, 200, -1).Draw(t, "word")
 		var results [2][]symbol
