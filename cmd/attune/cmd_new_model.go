@@ -40,12 +40,12 @@ func newNewModel(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := c.Parameters(nil)
+			n, err := c.Parameters()
 			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(s.out, "wrote %s: %s, %d layers, hidden %d, vocabulary %d, %d parameters\n",
-				args[0], c.ModelType, c.NumHiddenLayers, c.HiddenSize, c.VocabSize, n.Base)
+				args[0], c.ModelType, c.NumHiddenLayers, c.HiddenSize, c.VocabSize, n)
 			return err
 		},
 	}

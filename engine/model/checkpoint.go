@@ -141,15 +141,15 @@ func (ck *Checkpoint) Files() []string { return ck.set.Paths() }
 func (ck *Checkpoint) Close() error { return ck.set.Close() }
 
 // skeleton builds the training graph for one token: the one place that knows names, shapes and linears.
-func (c *Config) skeleton(adapter func(path string, in, out int) *nn.LoRA) (*nn.Builder, error) {
-	b := nn.NewBuilder(G.NewGraph(), nn.Options{Tokens: 1, Adapter: adapter})
+func (c *Config) skeleton() (*nn.Builder, error) {
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{Tokens: 1})
 	c.Train(b)
 	return b, b.Err()
 }
 
 // Tensors are the model's weights in the order in which its graph uses them; a tied head is not among them.
 func (c *Config) Tensors() ([]Tensor, error) {
-	b, err := c.skeleton(nil)
+	b, err := c.skeleton()
 	if err != nil {
 		return nil, err
 	}
@@ -162,32 +162,22 @@ func (c *Config) Tensors() ([]Tensor, error) {
 
 // Linears are the model's linear layers, those that an adapter can target.
 func (c *Config) Linears() ([]nn.Linear, error) {
-	b, err := c.skeleton(nil)
+	b, err := c.skeleton()
 	if err != nil {
 		return nil, err
 	}
 	return b.Linears(), nil
 }
 
-// Count is a number of parameters.
-type Count struct {
-	Base    int64 // the model's own
-	Adapter int64 // what the adapter adds
-}
-
-// Parameters counts the model's parameters and those an adapter adds; adapter nil = none.
-func (c *Config) Parameters(adapter func(path string, in, out int) *nn.LoRA) (Count, error) {
-	b, err := c.skeleton(adapter)
+// Parameters counts the model's parameters.
+func (c *Config) Parameters() (int64, error) {
+	b, err := c.skeleton()
 	if err != nil {
-		return Count{}, err
+		return 0, err
 	}
-	var n Count
+	var n int64
 	for _, p := range b.Params() {
-		if p.Kind == nn.Adapter {
-			n.Adapter += int64(elements(p.Shape))
-		} else {
-			n.Base += int64(elements(p.Shape))
-		}
+		n += int64(elements(p.Shape))
 	}
 	return n, nil
 }
