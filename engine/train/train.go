@@ -84,13 +84,11 @@ type Events struct {
 // Result is how a run ended.
 type Result struct {
 	Steps         int
-	Total         int
 	Tokens        int64
 	TrainedTokens int64
 	Seconds       float64
 	FirstEval     *float64
 	LastEval      *float64
-	BestEval      *float64
 	BestStep      int
 	EarlyStopped  bool
 	Interrupted   bool
@@ -148,7 +146,7 @@ func (r *Run) Train(ctx context.Context) (Result, error) {
 	total := r.Data.Steps()
 	r.state.Total, r.state.Identity = total, r.Identity
 	r.evaluated = -1
-	res := Result{Total: total}
+	var res Result
 	err := r.before(ctx, total)
 	if err == nil && r.state.Stopped == "" {
 		err = r.steps(ctx, total)
@@ -329,7 +327,7 @@ func (r *Run) save() error {
 func (r *Run) finish(res *Result) error {
 	s := r.state
 	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
-	res.FirstEval, res.LastEval, res.BestEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestLoss, s.BestStep
+	res.FirstEval, res.LastEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestStep
 	res.Trained = State{Steps: s.Step, TrainedTokens: s.TrainedTokens, Eval: s.EvalLoss}
 	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil {
 		return nil
