@@ -57,19 +57,20 @@ func Load(dir string) (*Adapter, error) {
 // Close unmaps the weights.
 func (a *Adapter) Close() error { return a.file.Close() }
 
-// Check holds the adapter to the graph that its weights go into: params as nn.Builder.Params gives them, run the
-// settings the graph was built with. Every difference is named in one error, those of the settings with their cure.
-func (a *Adapter) Check(run Config, params []nn.Param) error {
+// Check holds the adapter to the graph that its weights go into: params as nn.Builder.Params gives them, built the
+// settings the graph was built with. Every difference is named in one error, those of the settings with their cure: where
+// they are not the adapter's own, they come from a run file.
+func (a *Adapter) Check(built Config, params []nn.Param) error {
 	var bad []string
 	c := a.Config
-	if c.R != run.R {
-		bad = append(bad, fmt.Sprintf("rank %d in the file, %d in the run file; set lora.r: %d", c.R, run.R, c.R))
+	if c.R != built.R {
+		bad = append(bad, fmt.Sprintf("rank %d in the file, %d in the run file; set lora.r: %d", c.R, built.R, c.R))
 	}
-	if c.Alpha != run.Alpha {
-		bad = append(bad, fmt.Sprintf("lora_alpha %g in the file, %g in the run file; set lora.alpha: %g", c.Alpha, run.Alpha, c.Alpha))
+	if c.Alpha != built.Alpha {
+		bad = append(bad, fmt.Sprintf("lora_alpha %g in the file, %g in the run file; set lora.alpha: %g", c.Alpha, built.Alpha, c.Alpha))
 	}
-	if c.UseRSLoRA != run.UseRSLoRA {
-		bad = append(bad, fmt.Sprintf("use_rslora %t in the file, %t in the run file; set lora.use_rslora: %t", c.UseRSLoRA, run.UseRSLoRA, c.UseRSLoRA))
+	if c.UseRSLoRA != built.UseRSLoRA {
+		bad = append(bad, fmt.Sprintf("use_rslora %t in the file, %t in the run file; set lora.use_rslora: %t", c.UseRSLoRA, built.UseRSLoRA, c.UseRSLoRA))
 	}
 	known := map[string]bool{}
 	for _, p := range params {
@@ -81,7 +82,7 @@ func (a *Adapter) Check(run Config, params []nn.Param) error {
 		switch {
 		case !ok:
 			bad = append(bad, fmt.Sprintf("missing %s %v", p.Name, p.Shape))
-		case c.R != run.R && !slices.Equal(t.Shape, p.Shape): // said above, once
+		case c.R != built.R && !slices.Equal(t.Shape, p.Shape): // said above, once
 		case !slices.Equal(t.Shape, p.Shape):
 			bad = append(bad, fmt.Sprintf("%s is %v; the model makes it %v", p.Name, t.Shape, p.Shape))
 		default:
@@ -103,7 +104,7 @@ func (a *Adapter) Check(run Config, params []nn.Param) error {
 	if len(bad) > most {
 		bad, more = bad[:most], fmt.Sprintf("\n  and %d more", len(bad)-most)
 	}
-	return fmt.Errorf("load adapter %s: it does not fit the model and run file:\n  %s%s", a.Dir, strings.Join(bad, "\n  "), more)
+	return fmt.Errorf("load adapter %s: it does not fit what it is loaded into:\n  %s%s", a.Dir, strings.Join(bad, "\n  "), more)
 }
 
 var dtypes = map[string]kernels.Dtype{"F32": kernels.Float32, "BF16": kernels.BFloat16, "F16": kernels.Float16}

@@ -15,7 +15,7 @@ import (
 )
 
 // Place binds the model's weights to the device: mapped where they lie if they have the dtype of Storage, converted
-// otherwise. Adapters are zero until LoadTrained.
+// otherwise. Adapters are zero until LoadAdapter.
 func (s *Session) Place() error {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0)) // converting is bound by memory that is touched for the first time
