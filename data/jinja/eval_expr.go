@@ -177,10 +177,7 @@ func (r *run) arguments(a *callArgs, s *scope) ([]Value, *Dict, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		more, err := r.iterate(v)
-		if err == nil {
-			err = r.spend(16 * len(more))
-		}
+		more, err := r.iterateAt(v, 16)
 		if err != nil {
 			return nil, nil, err
 		}

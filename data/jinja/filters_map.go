@@ -1,10 +1,7 @@
 package jinja
 
 func mapFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
-	items, err := r.iterate(v)
-	if err == nil {
-		err = r.spend(16 * len(items))
-	}
+	items, err := r.iterateAt(v, 16)
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +95,7 @@ func groupBy(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := r.iterate(v)
-	if err == nil {
-		err = r.spend(96 * len(items))
-	}
+	items, err := r.iterateAt(v, 96)
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +149,7 @@ func batch(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if n <= 0 {
 		return nil, fault("batch: the number of items must be positive")
 	}
-	items, err := r.iterate(v)
-	if err == nil {
-		err = r.spend(64 * len(items))
-	}
+	items, err := r.iterateAt(v, 64)
 	if err != nil {
 		return nil, err
 	}

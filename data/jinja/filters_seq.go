@@ -13,10 +13,7 @@ func seqFilters() map[string]filterFunc {
 		"length": count,
 		"count":  count,
 		"list": func(r *run, v Value, args []Value, kw *Dict) (Value, error) {
-			items, err := r.iterate(v)
-			if err == nil {
-				err = r.spend(16 * len(items))
-			}
+			items, err := r.iterateAt(v, 16)
 			return &List{append([]Value(nil), items...)}, err
 		},
 		"items": func(r *run, v Value, args []Value, kw *Dict) (Value, error) {
@@ -128,10 +125,7 @@ func reverse(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if _, ok := v.(*generator); ok {
 		return nil, fault("argument must be iterable")
 	}
-	items, err := r.iterate(v)
-	if err == nil {
-		err = r.spend(16 * len(items))
-	}
+	items, err := r.iterateAt(v, 16)
 	if err != nil {
 		return nil, err
 	}

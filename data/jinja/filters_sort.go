@@ -69,10 +69,7 @@ func sortFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := r.iterate(v)
-	if err == nil {
-		err = r.spend(48 * len(items))
-	}
+	items, err := r.iterateAt(v, 48)
 	if err != nil {
 		return nil, err
 	}
@@ -150,10 +147,7 @@ func unique(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := r.iterate(v)
-	if err == nil {
-		err = r.spend(64 * len(items))
-	}
+	items, err := r.iterateAt(v, 64)
 	if err != nil {
 		return nil, err
 	}

@@ -267,6 +267,15 @@ func length(v Value) (int, error) {
 	return 0, fault("object of type '%s' has no len()", typeName(v))
 }
 
+// iterateAt is iterate for one who makes a value of so many bytes of each item.
+func (r *run) iterateAt(v Value, bytes int) ([]Value, error) {
+	items, err := r.iterate(v)
+	if err == nil {
+		err = r.spend(bytes * len(items))
+	}
+	return items, err
+}
+
 // iterate gives the items that a for loop over v sees.
 func (r *run) iterate(v Value) ([]Value, error) {
 	if items, ok := sequence(v); ok {
