@@ -54,19 +54,17 @@ func (e *Engine) blasScratch() int64 { return scratchSize(int64(e.pool.n) * blas
 // same pieces of k in the same order.
 func (e *Engine) blasMultiply(p blasProduct, work []byte) {
 	side := blasTile
-	for side > 16 && blocksOf(p.m, side)*blocksOf(p.n, side) < 2*e.pool.n {
+	for side > 16 && ceilDiv(p.m, side)*ceilDiv(p.n, side) < 2*e.pool.n {
 		side /= 2
 	}
 	mem := View{Data: carve(&work, int64(e.pool.n)*blasWork)}.f32()
-	across := blocksOf(p.n, side)
-	e.parallel(blocksOf(p.m, side)*across, func(worker, i int) {
+	across := ceilDiv(p.n, side)
+	e.parallel(ceilDiv(p.m, side)*across, func(worker, i int) {
 		row, col := i/across*side, i%across*side
 		w := mem[worker*blasWork/4 : (worker+1)*blasWork/4]
 		p.tile(w, row, col, min(side, p.m-row), min(side, p.n-col))
 	})
 }
-
-func blocksOf(n, size int) int { return (n + size - 1) / size }
 
 // tile computes C from (row, col) on, m by n of it.
 func (p *blasProduct) tile(work []float32, row, col, m, n int) {
@@ -184,7 +182,7 @@ func (d dropout) mask(x []float32, row, col int, keep float64) {
 
 // blasSums adds up the columns of m, which has so many rows, in float64 and in order.
 func (e *Engine) blasSums(m blasMatrix, rows int, dst []float32) {
-	e.parallel(blocksOf(m.cols, blasTile), func(_, i int) {
+	e.parallel(ceilDiv(m.cols, blasTile), func(_, i int) {
 		var sums [blasTile]float64
 		var row [blasTile]float32
 		first := i * blasTile

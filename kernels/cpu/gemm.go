@@ -145,8 +145,6 @@ func (e *Engine) columns(n int) int {
 	return int(e.tuned.tile.nr) / 2
 }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
 // fits reports whether one panel of either operand fits the packing buffers: sums of up to some 100,000 elements.
 func (e *Engine) fits(p *product) bool {
 	return 4*e.words(p.k, p.bf16)*int(e.tuned.tile.nr) <= sharedBytes &&

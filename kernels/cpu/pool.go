@@ -78,3 +78,5 @@ func (e *Engine) chunks(rows, grain int, f func(worker, lo, hi int)) {
 		f(worker, i*size, min(rows, (i+1)*size))
 	})
 }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
