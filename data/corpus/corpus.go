@@ -30,10 +30,27 @@ type Options struct {
 	Seed        uint64  // chooses them
 	MaxLength   int
 	Overlength  chat.Policy
+	Names       chat.Names     // of the two, in complaints
+	MaxCutShare *float64       // most of a file's rows that may be cut or left out, 0 to 1; nil = any
+	Kwargs      map[string]any // further variables of the template
 	VocabSize   int            // ids of the model; a row with others is refused; 0 = whatever the tokenizer gives
 	Window      int            // most tokens the model was made for; a longer example is refused; 0 = any
 	Dir         string         // where examples are kept until the run ends, see loader.NewSet; "" = in memory
 	Progress    func(rows int) // called now and then; nil = not
+}
+
+// SystemOf is the system prompt that a file's row number n, from 1, gets if it has none: System, or "" where SystemRatio
+// leaves it out.
+func (o Options) SystemOf(n int) string {
+	if o.System == "" || rng.New(o.Seed, rng.Hash("system"), uint64(n)).Float64() >= o.SystemRatio {
+		return ""
+	}
+	return o.System
+}
+
+// Render says how a file's row number n, from 1, is rendered.
+func (o Options) Render(n int) chat.RenderOptions {
+	return chat.RenderOptions{TrainOn: o.TrainOn, System: o.SystemOf(n), Kwargs: o.Kwargs}
 }
 
 // File is one source of rows.
@@ -86,39 +103,47 @@ func (e *Error) Error() string {
 // Unwrap lets errors.As find the complaints of each file.
 func (e *Error) Unwrap() []error { return e.Files }
 
-// ReadAll reads every file, one Set and one Report each. Its error is an *Error with the complaints of all files, or that
-// of ctx.
+// ReadAll reads every file, one Set and one Report each. Its error is an *Error with the complaints of all files, that of
+// ctx, or a loader.ErrDisk.
 func ReadAll(ctx context.Context, files []File, o Options) ([]*loader.Set, []Report, error) {
 	var sets []*loader.Set
 	var reports []Report
 	bad := &Error{}
 	for _, f := range files {
 		set, report, err := read(ctx, f, o)
-		if ctx.Err() != nil {
+		sets, reports = append(sets, set), append(reports, report)
+		switch {
+		case ctx.Err() != nil:
+			closeAll(sets)
 			return nil, nil, fmt.Errorf("read %s: %w", f.Path, ctx.Err())
-		}
-		if err != nil {
+		case errors.Is(err, loader.ErrDisk):
+			closeAll(sets)
+			return nil, nil, fmt.Errorf("read %s: %w", f.Path, err)
+		case err != nil:
 			bad.Files = append(bad.Files, err)
 		}
-		sets, reports = append(sets, set), append(reports, report)
 	}
 	if len(bad.Files) > 0 {
-		for _, s := range sets {
-			if s != nil {
-				_ = s.Close() // what is wrong with the rows says more
-			}
-		}
+		closeAll(sets)
 		return nil, nil, bad
 	}
 	return sets, reports, nil
 }
 
-// read reads one file.
+// closeAll gives the files of sets back where what was wrong with the rows says more than an error of that.
+func closeAll(sets []*loader.Set) {
+	for _, s := range sets {
+		_ = s.Close()
+	}
+}
+
+// read reads one file. The set is to be closed, whatever the error.
 func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
+	o.Names = o.Names.OrKeys()
 	b := &builder{o: o, set: loader.NewSet(o.Dir), report: Report{Path: f.Path}}
 	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
 	if err != nil {
-		return nil, b.report, err
+		return b.set, b.report, err
 	}
 	defer r.Close()
 	row := func(c data.Conversation) error {
@@ -128,7 +153,7 @@ func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
 		return b.row(c)
 	}
 	if err := r.Each(row); err != nil {
-		return nil, b.report, err
+		return b.set, b.report, err
 	}
 	b.report.Schema = r.Schema()
 	return b.set, b.report, b.check()
@@ -139,7 +164,7 @@ type builder struct {
 	o      Options
 	set    *loader.Set
 	report Report
-	texts  int // rows of plain text
+	tally
 }
 
 // row adds the examples of one conversation; what is wrong with it comes back as a *source.RowError.
@@ -153,22 +178,21 @@ func (b *builder) row(c data.Conversation) error {
 	} else if b.o.Template == nil {
 		return b.o.NoTemplate // no row can be rendered: one complaint is enough
 	}
-	o := chat.EncodeOptions{RenderOptions: chat.RenderOptions{TrainOn: b.o.TrainOn}}
-	if b.o.System != "" && rng.New(b.o.Seed, rng.Hash("system"), uint64(b.report.Rows)).Float64() < b.o.SystemRatio {
-		o.System = b.o.System
-	}
-	examples, err := b.o.Template.EncodeAll(b.o.Tokenizer, c, o)
+	all, err := b.o.Template.Explain(b.o.Tokenizer, c, chat.EncodeOptions{RenderOptions: b.o.Render(b.report.Rows)})
 	if err != nil {
 		return complaint(c.Position, err)
 	}
-	for _, e := range examples {
-		cut, err := chat.Cut(e, b.o.MaxLength, b.o.Overlength)
+	whole := true
+	for _, e := range all {
+		b.see(e)
+		cut, err := chat.Cut(e.Example, b.o.MaxLength, b.o.Overlength, b.o.Names)
 		if err != nil {
 			return complaint(c.Position, err)
 		}
 		b.report.Cut += cut.Cut
 		b.report.Dropped += cut.Dropped
 		b.report.TrainedLost += cut.TrainedLost
+		whole = whole && cut.Cut+cut.Dropped == 0
 		if cut.Split > 0 {
 			b.report.Split++
 		}
@@ -177,6 +201,9 @@ func (b *builder) row(c data.Conversation) error {
 				return err
 			}
 		}
+	}
+	if !whole {
+		b.cutRows++
 	}
 	return nil
 }
@@ -192,11 +219,7 @@ func (b *builder) add(e data.Example) error {
 	b.report.Tokens += len(e.IDs)
 	b.report.TrainedTokens += e.Trained()
 	b.report.Longest = max(b.report.Longest, len(e.IDs))
-	for i := 1; i < len(e.IDs); i++ {
-		if e.Weights[i] != 0 && slices.Contains(b.o.Stops, e.IDs[i]) {
-			b.report.StopsTrained++
-		}
-	}
+	b.trained(e)
 	return nil
 }
 
@@ -204,7 +227,7 @@ func (b *builder) add(e data.Example) error {
 func (b *builder) fits(e data.Example) error {
 	if w := b.o.Window; w > 0 && len(e.IDs) > w {
 		return &source.RowError{Position: e.Position, What: fmt.Sprintf("%d tokens, but the model was made for %d (max_position_embeddings)", len(e.IDs), w),
-			Do: fmt.Sprintf("set data.max_length (of eval: --max-length), which is %d, to at most %d", b.o.MaxLength, w)}
+			Do: fmt.Sprintf("set %s, which is %d, to at most %d", b.o.Names.MaxLength, b.o.MaxLength, w)}
 	}
 	if b.o.VocabSize == 0 || len(e.IDs) == 0 {
 		return nil
@@ -213,20 +236,6 @@ func (b *builder) fits(e data.Example) error {
 		token, _ := b.o.Tokenizer.Token(id)
 		return &source.RowError{Position: e.Position, What: fmt.Sprintf("token %q has the id %d, but the model's vocab_size is %d", token, id, b.o.VocabSize),
 			Do: "take the tokenizer the model was made with, or give the model rows for its new tokens"}
-	}
-	return nil
-}
-
-// check is what must hold of the file as a whole.
-func (b *builder) check() error {
-	at := data.Position{File: b.report.Path}
-	switch {
-	case b.report.TrainedTokens == 0:
-		return &source.RowError{Position: at, What: fmt.Sprintf("none of the %d tokens would be trained (%d rows cut, %d dropped)", b.report.Tokens, b.report.Cut, b.report.Dropped),
-			Do: "raise data.max_length, or look at the rows"}
-	case b.report.StopsTrained == 0 && b.texts < b.report.Rows:
-		return &source.RowError{Position: at, What: fmt.Sprintf("no end-of-turn token is ever trained in %d examples, so the model would not learn to stop", b.report.Examples),
-			Do: "set template to the one the model was made for, or raise data.max_length"}
 	}
 	return nil
 }

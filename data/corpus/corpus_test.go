@@ -278,6 +278,17 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A full disk is said, and not that rows are bad.
+func TestNoRoomForTheTokens(t *testing.T) {
+	o := options(t)
+	o.Dir, o.MaxLength = filepath.Join(t.TempDir(), "none"), 1<<20
+	sets, _, err := ReadAll(t.Context(), []File{rows(t, pair("a", "b")), rows(t, pair("a", strings.Repeat("b", 300_000)))}, o)
+	var bad *Error
+	if !errors.Is(err, loader.ErrDisk) || errors.As(err, &bad) || sets != nil {
+		t.Errorf("%v, %v", sets, err)
+	}
+}
+
 func TestOddRowsAreSaid(t *testing.T) {
 	var lines []string
 	for range oddShown + 2 {
@@ -303,7 +314,7 @@ func TestTheModelsNumbers(t *testing.T) {
 	readOne(t, f, o)
 	o.Window--
 	_, _, err := ReadAll(t.Context(), []File{f}, o)
-	want := fmt.Sprintf("%s:2: %d tokens, but the model was made for %d (max_position_embeddings); set data.max_length (of eval: --max-length), which is %d, to at most %d", f.Path, n, n-1, n+5, n-1)
+	want := fmt.Sprintf("%s:2: %d tokens, but the model was made for %d (max_position_embeddings); set data.max_length, which is %d, to at most %d", f.Path, n, n-1, n+5, n-1)
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

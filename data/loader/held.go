@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"crypto/sha256"
 	"iter"
 
 	"attune/data"
@@ -17,7 +18,7 @@ type Held struct {
 	Padded  int64 // tokens of all rows, padding included
 }
 
-// NewHeld packs the examples of sets, in their order, into rows of at most microTokens; see pack.PackEval. Without any
+// NewHeld packs the examples of sets, in their order, into rows of at most microTokens; see pack.Assign. Without any
 // example it is nil.
 func NewHeld(sets []*Set, microTokens int, padID int32) *Held {
 	var lengths []int
@@ -62,6 +63,21 @@ func (h *Held) Batches() iter.Seq2[data.Batch, error] {
 			}
 		}
 	}
+}
+
+// Fingerprint is a SHA-256 over the ids and weights of all examples: what is judged, however it is packed. It fails where
+// a set's file cannot be read.
+func (h *Held) Fingerprint() (sum [sha256.Size]byte, err error) {
+	all := sha256.New()
+	all.Write([]byte("attune held-out rows 1\n"))
+	if h != nil {
+		for _, s := range h.sets {
+			if err = s.digest(all); err != nil {
+				return sum, err
+			}
+		}
+	}
+	return [sha256.Size]byte(all.Sum(nil)), nil
 }
 
 func (h *Held) example(number int) (data.Example, error) {

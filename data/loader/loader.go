@@ -57,13 +57,8 @@ type order struct {
 	visits []uint64
 }
 
-// New is a Loader over one source, all of it once an epoch.
-func New(examples []data.Example, o Options) (*Loader, error) {
-	return NewSources([]Source{{Name: "examples", Set: SetOf(examples), Weight: 1, Repeat: 1}}, o)
-}
-
-// NewSources is a Loader over several sources. All that is wrong with them and the options is in the error.
-func NewSources(sources []Source, o Options) (*Loader, error) {
+// New is a Loader over one source or several. All that is wrong with them and the options is in the error.
+func New(sources []Source, o Options) (*Loader, error) {
 	if err := check(sources, o); err != nil {
 		return nil, err
 	}
@@ -95,11 +90,11 @@ func check(sources []Source, o Options) error {
 		if s.Set == nil || s.Set.Len() == 0 {
 			complain("order examples: %s has none; add rows or remove the source", s.Name)
 		}
-		if !(s.Weight > 0) || s.Weight > maxShare {
-			complain("order examples: weight %v of %s; give a number above 0 and up to %v", s.Weight, s.Name, maxShare)
+		if !(s.Weight > 0) || s.Weight > MaxShare {
+			complain("order examples: weight %v of %s; give a number above 0 and up to %v", s.Weight, s.Name, MaxShare)
 		}
-		if s.Repeat < 1 || s.Repeat > maxShare {
-			complain("order examples: repeat %d of %s; give a whole number from 1 to %v", s.Repeat, s.Name, maxShare)
+		if s.Repeat < 1 || s.Repeat > MaxShare {
+			complain("order examples: repeat %d of %s; give a whole number from 1 to %v", s.Repeat, s.Name, MaxShare)
 		}
 	}
 	if o.ExamplesPerStep < 1 {
@@ -108,16 +103,16 @@ func check(sources []Source, o Options) error {
 	if o.Steps < 0 {
 		complain("order examples: steps is %d; give a whole number from 1, or epochs", o.Steps)
 	}
-	if o.Steps == 0 && (!(o.Epochs > 0) || o.Epochs > maxEpochs) {
-		complain("order examples: epochs is %v; give a number above 0 and up to %v, or steps", o.Epochs, maxEpochs)
+	if o.Steps == 0 && (!(o.Epochs > 0) || o.Epochs > MaxEpochs) {
+		complain("order examples: epochs is %v; give a number above 0 and up to %v, or steps", o.Epochs, MaxEpochs)
 	}
 	return errors.Join(errs...)
 }
 
 // Bounds that keep the numbers of visits and steps inside an int.
 const (
-	maxShare  = 10_000
-	maxEpochs = 1_000_000
+	MaxShare  = 10_000
+	MaxEpochs = 1_000_000
 )
 
 // Steps is the number of optimizer steps of the run.
@@ -125,9 +120,6 @@ func (l *Loader) Steps() int { return l.steps }
 
 // StepsPerEpoch is the number of steps in one epoch, the last of which may be smaller than the others.
 func (l *Loader) StepsPerEpoch() int { return (l.epoch + l.perStep - 1) / l.perStep }
-
-// ExamplesPerEpoch is the number of examples an epoch takes, repeats counted.
-func (l *Loader) ExamplesPerEpoch() int { return l.epoch }
 
 // Step gives the examples of step i, from 0, and the epoch it lies in, from 0. Any step may be asked for at any time.
 // Ordinal is new: it numbers the examples over all sources, and the copies of one in an epoch apart. It fails where a set's

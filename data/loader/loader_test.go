@@ -25,8 +25,13 @@ func numbered(first, n int) []data.Example {
 	return examples
 }
 
+// one is examples as a source of their own, all of it once an epoch.
+func one(examples []data.Example) []Source {
+	return []Source{{Set: SetOf(examples), Weight: 1, Repeat: 1}}
+}
+
 func mustNew(t testing.TB, sources []Source, o Options) *Loader {
-	l, err := NewSources(sources, o)
+	l, err := New(sources, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,7 @@ func TestOrder(t *testing.T) {
 // same definition written in Python.
 func TestShuffledOrder(t *testing.T) {
 	o := Options{ExamplesPerStep: 4, Epochs: 2, Shuffle: true, Seed: 42}
-	l, err := New(numbered(0, 8), o)
+	l, err := New(one(numbered(0, 8)), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +115,7 @@ func TestEpochs(t *testing.T) {
 			})
 		}
 		o := Options{ExamplesPerStep: rapid.IntRange(1, 9).Draw(t, "per step"), Shuffle: rapid.Bool().Draw(t, "shuffle"), Seed: rapid.Uint64().Draw(t, "seed"), Epochs: 4}
-		l, err := NewSources(sources, o)
+		l, err := New(sources, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,8 +141,8 @@ func TestEpochs(t *testing.T) {
 			if (i+1)%l.StepsPerEpoch() != 0 {
 				continue
 			}
-			if inEpoch != l.ExamplesPerEpoch() {
-				t.Fatalf("%d examples in epoch %d, want %d", inEpoch, epoch, l.ExamplesPerEpoch())
+			if inEpoch != l.epoch {
+				t.Fatalf("%d examples in epoch %d, want %d", inEpoch, epoch, l.epoch)
 			}
 			inEpoch = 0
 			for s, source := range sources {
@@ -152,7 +157,7 @@ func TestEpochs(t *testing.T) {
 				}
 			}
 		}
-		fresh, err := NewSources(sources, o)
+		fresh, err := New(sources, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +172,7 @@ func TestEpochs(t *testing.T) {
 
 func TestShuffleDependsOnSeedAndEpoch(t *testing.T) {
 	order := func(seed uint64, epoch int) []int {
-		l, err := New(numbered(0, 50), Options{ExamplesPerStep: 50, Epochs: 2, Shuffle: true, Seed: seed})
+		l, err := New(one(numbered(0, 50)), Options{ExamplesPerStep: 50, Epochs: 2, Shuffle: true, Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +185,7 @@ func TestShuffleDependsOnSeedAndEpoch(t *testing.T) {
 }
 
 func TestComplaints(t *testing.T) {
-	_, err := NewSources([]Source{{Name: "a.jsonl", Set: &Set{}, Weight: math.NaN(), Repeat: 0}}, Options{Epochs: math.Inf(1)})
+	_, err := New([]Source{{Name: "a.jsonl", Set: &Set{}, Weight: math.NaN(), Repeat: 0}}, Options{Epochs: math.Inf(1)})
 	want := `order examples: a.jsonl has none; add rows or remove the source
 order examples: weight NaN of a.jsonl; give a number above 0 and up to 10000
 order examples: repeat 0 of a.jsonl; give a whole number from 1 to 10000
@@ -189,7 +194,7 @@ order examples: epochs is +Inf; give a number above 0 and up to 1000000, or step
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err := NewSources(nil, Options{ExamplesPerStep: 1, Steps: 1}); err == nil {
+	if _, err := New(nil, Options{ExamplesPerStep: 1, Steps: 1}); err == nil {
 		t.Error("no complaint about no sources")
 	}
 }
@@ -279,7 +284,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestHeld gives what pack.PackEval gives of all examples at once.
+// TestHeld gives the rows of all examples at once, in their order.
 func TestHeld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var sets []*Set
@@ -295,7 +300,18 @@ func TestHeld(t *testing.T) {
 			}
 			sets = append(sets, SetOf(examples))
 		}
-		want := pack.PackEval(all, 128, pack.Options{PadID: 7})
+		lengths := make([]int, len(all))
+		for i, e := range all {
+			lengths[i] = len(e.IDs)
+		}
+		var want []data.Batch
+		for _, row := range pack.Assign(lengths, 128) {
+			examples := make([]data.Example, len(row))
+			for k, i := range row {
+				examples[k] = all[i]
+			}
+			want = append(want, pack.EvalRow(examples, pack.Options{PadID: 7}))
+		}
 		h := NewHeld(sets, 128, 7)
 		var got []data.Batch
 		longest, padded := 0, int64(0)
@@ -394,7 +410,7 @@ func TestFingerprint(t *testing.T) {
 
 // TestPrefetch gives what Step and pack.Pack give, in order, from any step on.
 func TestPrefetch(t *testing.T) {
-	l, err := New(numbered(0, 23), Options{ExamplesPerStep: 5, Epochs: 3, Shuffle: true, Seed: 3})
+	l, err := New(one(numbered(0, 23)), Options{ExamplesPerStep: 5, Epochs: 3, Shuffle: true, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,7 +432,7 @@ func TestPrefetch(t *testing.T) {
 
 // TestPrefetchEnds: with a break and with the context, and no goroutine is left behind.
 func TestPrefetchEnds(t *testing.T) {
-	l, err := New(numbered(0, 100), Options{ExamplesPerStep: 1, Epochs: 50})
+	l, err := New(one(numbered(0, 100)), Options{ExamplesPerStep: 1, Epochs: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,7 +469,7 @@ func TestSurvey(t *testing.T) {
 			}
 			sources = append(sources, Source{Name: "s", Set: set, Weight: rapid.Float64Range(0.1, 2).Draw(rt, "weight"), Repeat: 1})
 		}
-		l, err := NewSources(sources, Options{ExamplesPerStep: rapid.IntRange(1, 9).Draw(rt, "per step"), Epochs: 2.5, Shuffle: true, Seed: 5})
+		l, err := New(sources, Options{ExamplesPerStep: rapid.IntRange(1, 9).Draw(rt, "per step"), Epochs: 2.5, Shuffle: true, Seed: 5})
 		if err != nil {
 			rt.Fatal(err)
 		}

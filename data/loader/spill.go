@@ -1,9 +1,13 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
+
+// ErrDisk is in the errors of a Set whose file cannot be written or read. Nothing is wrong with its examples.
+var ErrDisk = errors.New("the rows' tokens are kept in a file without a name")
 
 // spill is bytes that are only ever added to. With a directory all but the last ones lie in a file of it that has lost
 // its name, so that the system removes it with the process, however that ends. A page of the file in the system's cache
@@ -46,8 +50,8 @@ func (s *spill) settle() error {
 }
 
 func (s *spill) complain(err error) error {
-	return fmt.Errorf("keep the rows' tokens in a file without a name in %s (%d MiB so far): %w; it needs 4 bytes a token: free some space there, or set run_dir or TMPDIR to another disk",
-		s.dir, s.size()>>20, err)
+	return fmt.Errorf("%w in %s (%d MiB so far): %w; it needs 4 bytes a token: free some space there, or set run_dir or TMPDIR to another disk",
+		ErrDisk, s.dir, s.size()>>20, err)
 }
 
 // at gives the n bytes from offset. They are only good until the next call of settle.
@@ -57,7 +61,7 @@ func (s *spill) at(offset int64, n int) ([]byte, error) {
 	}
 	b := make([]byte, n)
 	if _, err := s.file.ReadAt(b, offset); err != nil {
-		return nil, fmt.Errorf("read the rows' tokens back from a file without a name in %s: %w", s.dir, err)
+		return nil, fmt.Errorf("%w in %s: read them back: %w", ErrDisk, s.dir, err)
 	}
 	return b, nil
 }

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// Assign gives the rows that Pack and PackEval make of examples with so many ids: the examples of each, by number. Two ways are tried, and the one that computes fewer tokens is
-// taken, the first where they are equal: best-fit decreasing, and the same number of rows filled evenly.
+// Assign puts examples of so many ids into rows, and gives the examples of each by number. Two ways are tried, and the one
+// that computes fewer tokens is taken, the first where they are equal: best-fit decreasing, and the same number of rows
+// filled evenly.
 func Assign(lengths []int, microTokens int) [][]int {
 	limit := max(microTokens/Quantum*Quantum, Quantum)
 	order := make([]int, 0, len(lengths))

@@ -27,25 +27,27 @@ type Options struct {
 // Every example must have as many weights as ids.
 func Pack(step []data.Example, microTokens int, o Options) []data.Batch {
 	sum := TrainedWeight(step)
-	return fill(step, microTokens, o, func(w float32) float32 { return float32(float64(w) / sum) })
+	lengths := make([]int, len(step))
+	for i := range step {
+		lengths[i] = len(step[i].IDs)
+	}
+	rows := Assign(lengths, microTokens)
+	batches := make([]data.Batch, len(rows))
+	for i, row := range rows {
+		batches[i] = batch(step, row, o, func(w float32) float32 { return float32(float64(w) / sum) })
+	}
+	return batches
 }
 
-// PackEval packs examples to be measured: each trained token has the weight 1, so that weight · NLL adds up to the NLL
-// of all trained tokens and Trained to their number.
-func PackEval(examples []data.Example, microTokens int, o Options) []data.Batch {
-	return fill(examples, microTokens, o, one)
-}
-
-// EvalRow packs examples that Assign put into one row, as PackEval does.
+// EvalRow packs the examples that Assign put into one row, to be measured: each trained token has the weight 1, so that
+// weight · NLL adds up to the NLL of all trained tokens and Trained to their number.
 func EvalRow(examples []data.Example, o Options) data.Batch {
 	all := make([]int, len(examples))
 	for i := range all {
 		all[i] = i
 	}
-	return batch(examples, all, o, one)
+	return batch(examples, all, o, func(float32) float32 { return 1 })
 }
-
-func one(float32) float32 { return 1 }
 
 // Rows gives the Tokens of the rows that Pack makes of examples with so many ids.
 func Rows(lengths []int, microTokens int) []int {
@@ -70,19 +72,6 @@ func TrainedWeight(step []data.Example) float64 {
 		}
 	}
 	return sum
-}
-
-func fill(step []data.Example, microTokens int, o Options, weight func(float32) float32) []data.Batch {
-	lengths := make([]int, len(step))
-	for i := range step {
-		lengths[i] = len(step[i].IDs)
-	}
-	rows := Assign(lengths, microTokens)
-	batches := make([]data.Batch, len(rows))
-	for i, row := range rows {
-		batches[i] = batch(step, row, o, weight)
-	}
-	return batches
 }
 
 // batch writes the examples numbered by row one after the other.

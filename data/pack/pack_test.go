@@ -203,7 +203,7 @@ func TestKeysDoNotKnowPacking(t *testing.T) {
 
 // TestEval: weights are 1 a trained token, whatever the example's own.
 func TestEval(t *testing.T) {
-	b := PackEval([]data.Example{{IDs: []int32{1, 2, 3, 4}, Weights: []float32{1, 0, 0.25, 3}}}, 64, Options{})[0]
+	b := EvalRow([]data.Example{{IDs: []int32{1, 2, 3, 4}, Weights: []float32{1, 0, 0.25, 3}}}, Options{})
 	if !slices.Equal(b.Weights[:4], []float32{0, 1, 1, 0}) || b.Trained != 2 || b.Real != 4 {
 		t.Errorf("weights %v, trained %d, real %d", b.Weights[:4], b.Trained, b.Real)
 	}

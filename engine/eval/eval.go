@@ -17,20 +17,9 @@ import (
 	"attune/engine/session"
 )
 
-// MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1. When ctx is done
-// it stops before the next batch, with ctx's error: a loss over some of the rows is none.
-func MeanLoss(ctx context.Context, s *session.Session, batches []data.Batch) (loss float64, tokens int, err error) {
-	return MeanLossOf(ctx, s, func(yield func(data.Batch, error) bool) {
-		for _, b := range batches {
-			if !yield(b, nil) {
-				return
-			}
-		}
-	})
-}
-
-// MeanLossOf is MeanLoss of batches that are made one by one; it ends with their error.
-func MeanLossOf(ctx context.Context, s *session.Session, batches iter.Seq2[data.Batch, error]) (loss float64, tokens int, err error) {
+// MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1. It ends with an
+// error of batches. When ctx is done it stops before the next batch, with ctx's error: a loss over some of the rows is none.
+func MeanLoss(ctx context.Context, s *session.Session, batches iter.Seq2[data.Batch, error]) (loss float64, tokens int, err error) {
 	var sum float64
 	for b, err := range batches {
 		if err = errors.Join(ctx.Err(), err); err != nil {
@@ -49,8 +38,36 @@ func MeanLossOf(ctx context.Context, s *session.Session, batches iter.Seq2[data.
 	return sum / float64(tokens), tokens, nil
 }
 
-// Answer is one row's last assistant turn beside what the model says in its place.
+// Question is a row's conversation up to its last assistant turn, and that turn.
+type Question struct {
+	data.Position
+	Prompt   string // the user turn before it
+	Expected string
+	IDs      []int32 // of the conversation, up to where the answer begins
+}
+
+// Ask takes the last assistant turn off a conversation. system is put before one that has no system message; "" = none.
+// A row that does not end with an assistant turn, or whose prompt is longer than window tokens, is a *source.RowError.
+func Ask(t *chat.Template, tok *tokenizer.Tokenizer, c data.Conversation, system string, window int) (Question, error) {
+	n := len(c.Messages) - 1
+	if n < 1 || c.Messages[n].Role != "assistant" {
+		return Question{}, &source.RowError{Position: c.Position, What: "no answer to compare with", Do: "a row must end with the assistant's turn"}
+	}
+	q := Question{Position: c.Position, Prompt: c.Messages[n-1].Content, Expected: c.Messages[n].Content}
+	c.Messages = c.Messages[:n]
+	var err error
+	if q.IDs, err = t.EncodePrompt(tok, c, chat.EncodeOptions{RenderOptions: chat.RenderOptions{System: system}}); err != nil {
+		return q, err
+	}
+	if len(q.IDs) > window {
+		return q, &source.RowError{Position: c.Position, What: fmt.Sprintf("the prompt has %d tokens, the context %d", len(q.IDs), window), Do: "leave the row out"}
+	}
+	return q, nil
+}
+
+// Answer is what a model says where a row has its last assistant turn.
 type Answer struct {
+	File     string `json:"file"`
 	Line     int    `json:"line"`
 	Prompt   string `json:"prompt"` // the user turn before it
 	Expected string `json:"expected"`
@@ -59,48 +76,43 @@ type Answer struct {
 	Stopped  bool   `json:"stopped"`
 }
 
-// Answers generates the last assistant turn of every conversation greedily, at most maxNew tokens each. A row that
-// does not end with one is a *source.RowError.
-func Answers(ctx context.Context, s *session.Session, t *chat.Template, tok *tokenizer.Tokenizer, stops []int32, rows []data.Conversation, maxNew, window int, progress func(done int)) ([]Answer, error) {
-	var prompts [][]int32
-	var answers []Answer
-	longest := 0
-	for _, c := range rows {
-		n := len(c.Messages) - 1
-		if n < 1 || c.Messages[n].Role != "assistant" {
-			return nil, &source.RowError{Position: c.Position, What: "no answer to compare with", Do: "a row must end with the assistant's turn"}
-		}
-		asked := c
-		asked.Messages = c.Messages[:n]
-		ids, err := t.EncodePrompt(tok, asked, chat.EncodeOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", c.File, c.Line, err)
-		}
-		prompts = append(prompts, ids)
-		answers = append(answers, Answer{Line: c.Line, Prompt: c.Messages[n-1].Content, Expected: c.Messages[n].Content})
-		longest = max(longest, len(ids))
+// AnswerOptions bound what Answers generates.
+type AnswerOptions struct {
+	Stops        []int32 // ids that end an answer
+	MaxNewTokens int     // of one answer
+	Window       int     // most tokens of prompt and answer together
+	Progress     func(done int)
+}
+
+// Room is what the longest of questions takes: tokens of prompt and answer, and of the prompt alone.
+func (o AnswerOptions) Room(questions []Question) (rows, prompt int) {
+	for _, q := range questions {
+		prompt = max(prompt, len(q.IDs))
 	}
-	if longest > window {
-		return nil, fmt.Errorf("the longest prompt has %d tokens, the context %d", longest, window)
-	}
-	d, err := s.NewDecoder(min(longest+maxNew, window))
+	return prompt + min(o.MaxNewTokens, o.Window-prompt), prompt
+}
+
+// Answers answers questions greedily.
+func Answers(ctx context.Context, s *session.Session, tok *tokenizer.Tokenizer, questions []Question, o AnswerOptions) ([]Answer, error) {
+	rows, _ := o.Room(questions)
+	d, err := s.NewDecoder(rows)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	for i := range answers {
-		r, err := generate.Run(ctx, d, tok, prompts[i], generate.Options{MaxNewTokens: maxNew, Stops: stops})
+	var answers []Answer
+	for i, q := range questions {
+		r, err := generate.Run(ctx, d, tok, q.IDs, generate.Options{MaxNewTokens: o.MaxNewTokens, Stops: o.Stops})
 		if err != nil {
 			return nil, err
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		a := &answers[i]
-		a.Got, a.Stopped = r.Text, r.StopReason == generate.StopEnd
-		a.Match = strings.TrimSpace(a.Got) == strings.TrimSpace(a.Expected)
-		if progress != nil {
-			progress(i + 1)
+		answers = append(answers, Answer{File: q.File, Line: q.Line, Prompt: q.Prompt, Expected: q.Expected, Got: r.Text,
+			Match: strings.TrimSpace(r.Text) == strings.TrimSpace(q.Expected), Stopped: r.StopReason == generate.StopEnd})
+		if o.Progress != nil {
+			o.Progress(i + 1)
 		}
 	}
 	return answers, nil

@@ -3,22 +3,20 @@ package eval
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"attune/data"
 	"attune/data/chat"
-	"attune/data/pack"
+	"attune/data/loader"
 	"attune/data/tokenizer"
-	"attune/engine/model"
 	"attune/engine/session"
-	"attune/kernels"
+	"attune/engine/session/sessiontest"
 )
 
-// judge is a small random model with what its text needs. Its head is its own: with tied weights a random model only
-// repeats the last token.
+// judge is a small random model with what its text needs.
 type judge struct {
 	s        *session.Session
 	tok      *tokenizer.Tokenizer
@@ -26,17 +24,11 @@ type judge struct {
 	stops    []int32
 }
 
-func newJudge(t *testing.T) judge {
+func newJudge(t *testing.T) (j judge) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 2, Untied: true, Seed: 11}); err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var j judge
+	s, dir := sessiontest.Random(t)
+	j.s = s
+	var err error
 	if j.tok, err = tokenizer.Load(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -46,23 +38,6 @@ func newJudge(t *testing.T) judge {
 	if j.stops, err = j.template.Stops(j.tok, dir); err != nil {
 		t.Fatal(err)
 	}
-	device, err := session.OpenDevice("cpu", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if j.s, err = session.New(session.Options{Device: device, Model: m, Dtype: kernels.Float32}); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.s.Place(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, free := range []func() error{j.s.Close, device.Close, m.Close} {
-			if err := free(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
 	return j
 }
 
@@ -80,6 +55,11 @@ func examples() []data.Example {
 		es = append(es, e)
 	}
 	return es
+}
+
+// rows packs examples as the held-out rows of a run.
+func rows(es []data.Example, micro int) iter.Seq2[data.Batch, error] {
+	return loader.NewHeld([]*loader.Set{loader.SetOf(es)}, micro, 0).Batches()
 }
 
 // The mean loss is that of -ln softmax(logits) taken token by token through the cache, whatever the rows look like.
@@ -115,7 +95,7 @@ func TestMeanLossIsThatOfTheLogits(t *testing.T) {
 	}
 	want := sum / float64(n)
 	for _, micro := range []int{64, 128, 4096} {
-		loss, tokens, err := MeanLoss(t.Context(), j.s, pack.PackEval(es, micro, pack.Options{}))
+		loss, tokens, err := MeanLoss(t.Context(), j.s, rows(es, micro))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,11 +107,11 @@ func TestMeanLossIsThatOfTheLogits(t *testing.T) {
 
 func TestMeanLossOfNothing(t *testing.T) {
 	j := newJudge(t)
-	if _, _, err := MeanLoss(t.Context(), j.s, nil); err == nil {
+	if _, _, err := MeanLoss(t.Context(), j.s, rows(nil, 64)); err == nil {
 		t.Error("no rows have a loss")
 	}
 	e := data.Example{IDs: []int32{1, 2, 3}, Weights: make([]float32, 3)}
-	if _, _, err := MeanLoss(t.Context(), j.s, pack.PackEval([]data.Example{e}, 64, pack.Options{})); err == nil {
+	if _, _, err := MeanLoss(t.Context(), j.s, rows([]data.Example{e}, 64)); err == nil {
 		t.Error("rows without a trained token have a loss")
 	}
 }
@@ -152,13 +132,16 @@ func (c *countdown) Err() error {
 // Stopped between two batches, there is no loss: one over some of the rows would be another number.
 func TestMeanLossStopsBetweenBatches(t *testing.T) {
 	j := newJudge(t)
-	batches := pack.PackEval(examples(), 64, pack.Options{})
-	batches = append(batches, batches...)
+	batches := rows(append(examples(), examples()...), 64)
+	n := 0
+	for range batches {
+		n++
+	}
 	loss, tokens, err := MeanLoss(&countdown{t.Context(), 1}, j.s, batches)
 	if !errors.Is(err, context.Canceled) || loss != 0 || tokens != 0 {
 		t.Errorf("loss %g over %d tokens, %v", loss, tokens, err)
 	}
-	if _, _, err := MeanLoss(&countdown{t.Context(), len(batches)}, j.s, batches); err != nil {
+	if _, _, err := MeanLoss(&countdown{t.Context(), n}, j.s, batches); err != nil {
 		t.Errorf("asked once a batch: %v", err)
 	}
 }
@@ -171,11 +154,24 @@ func row(line int, question, answer string) data.Conversation {
 
 func (j judge) answers(t *testing.T, rows []data.Conversation) []Answer {
 	t.Helper()
-	as, err := Answers(t.Context(), j.s, j.template, j.tok, j.stops, rows, 12, 256, nil)
+	as, err := Answers(t.Context(), j.s, j.tok, j.questions(t, rows), AnswerOptions{Stops: j.stops, MaxNewTokens: 12, Window: 256})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return as
+}
+
+func (j judge) questions(t *testing.T, rows []data.Conversation) []Question {
+	t.Helper()
+	var qs []Question
+	for _, c := range rows {
+		q, err := Ask(j.template, j.tok, c, "", 256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		qs = append(qs, q)
+	}
+	return qs
 }
 
 // A row whose answer is what the model says matches; one that differs does not; white space around either is no difference.
@@ -197,7 +193,7 @@ func TestMatch(t *testing.T) {
 	if again[2].Match || again[2].Got != first[0].Got {
 		t.Errorf("expected %q, got %q: match", again[2].Expected, again[2].Got)
 	}
-	if again[0].Line != 3 || again[1].Prompt != "two" {
+	if again[0].File != "rows.jsonl" || again[0].Line != 3 || again[1].Prompt != "two" {
 		t.Errorf("answers are not in the order of the rows: %+v", again)
 	}
 	if n := Matches(again); n != 1 {
@@ -235,12 +231,46 @@ func TestRowsThatCannotBeAsked(t *testing.T) {
 		{unanswered, "rows.jsonl:4: no answer to compare with"},
 		{lonely, "rows.jsonl:5: no answer to compare with"},
 		{data.Conversation{Position: data.Position{File: "rows.jsonl", Line: 6}, Text: "plain"}, "rows.jsonl:6: no answer to compare with"},
-		{row(7, strings.Repeat("x", 300), "y"), "tokens, the context 256"},
+		{row(7, strings.Repeat("x", 300), "y"), "rows.jsonl:7: the prompt has "},
 	}
 	for _, tt := range tests {
-		_, err := Answers(t.Context(), j.s, j.template, j.tok, j.stops, []data.Conversation{row(1, "a", "b"), tt.row}, 12, 256, nil)
+		_, err := Ask(j.template, j.tok, tt.row, "", 256)
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("got %v, want %q", err, tt.says)
+		}
+	}
+}
+
+// A system prompt stands before a conversation that has none, and nowhere else.
+func TestSystemOfAQuestion(t *testing.T) {
+	j := newJudge(t)
+	own := row(2, "one", "x")
+	own.Messages = append([]data.Message{{Role: "system", Content: "Own."}}, own.Messages...)
+	for _, tt := range []struct {
+		row    data.Conversation
+		system string
+		want   string
+	}{
+		{row(1, "one", "x"), "", "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"},
+		{row(1, "one", "x"), "Given.", "<|im_start|>system\nGiven.<|im_end|>\n<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"},
+		{own, "Given.", "<|im_start|>system\nOwn.<|im_end|>\n<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"},
+	} {
+		q, err := Ask(j.template, j.tok, tt.row, tt.system, 256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := j.tok.Decode(q.IDs, false); got != tt.want {
+			t.Errorf("asked %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// What answers take is known before: the longest prompt and the answer to it, but no more than the window.
+func TestRoom(t *testing.T) {
+	qs := []Question{{IDs: make([]int32, 5)}, {IDs: make([]int32, 9)}, {}}
+	for _, tt := range []struct{ most, window, rows int }{{10, 256, 19}, {10, 12, 12}, {math.MaxInt, 256, 256}} {
+		if rows, prompt := (AnswerOptions{MaxNewTokens: tt.most, Window: tt.window}).Room(qs); rows != tt.rows || prompt != 9 {
+			t.Errorf("%+v: %d rows for prompts of %d", tt, rows, prompt)
 		}
 	}
 }
@@ -250,11 +280,11 @@ func TestProgressAndCancel(t *testing.T) {
 	rows := []data.Conversation{row(1, "a", "b"), row(2, "c", "d"), row(3, "e", "f")}
 	ctx, cancel := context.WithCancel(t.Context())
 	var done []int
-	as, err := Answers(ctx, j.s, j.template, j.tok, j.stops, rows, 4, 256, func(n int) {
+	as, err := Answers(ctx, j.s, j.tok, j.questions(t, rows), AnswerOptions{Stops: j.stops, MaxNewTokens: 4, Window: 256, Progress: func(n int) {
 		if done = append(done, n); n == 2 {
 			cancel()
 		}
-	})
+	}})
 	if !errors.Is(err, context.Canceled) || as != nil {
 		t.Errorf("%v, %v", as, err)
 	}

@@ -3,42 +3,21 @@ package generate
 import (
 	"context"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"attune/data/tokenizer"
-	"attune/engine/model"
 	"attune/engine/session"
-	"attune/kernels"
+	"attune/engine/session/sessiontest"
 )
 
-// random is a small random model with a decoder of the given length over it. Its head is its own: with tied weights a
-// random model only repeats the last token.
+// random is a small random model with a decoder of the given length over it.
 func random(t *testing.T, rows int) (*session.Decoder, *tokenizer.Tokenizer) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 2, Untied: true, Seed: 7}); err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, dir := sessiontest.Random(t)
 	tok, err := tokenizer.Load(dir)
 	if err != nil {
-		t.Fatal(err)
-	}
-	device, err := session.OpenDevice("cpu", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := session.New(session.Options{Device: device, Model: m, Dtype: kernels.Float32})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Place(); err != nil {
 		t.Fatal(err)
 	}
 	d, err := s.NewDecoder(rows)
@@ -46,10 +25,8 @@ func random(t *testing.T, rows int) (*session.Decoder, *tokenizer.Tokenizer) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, free := range []func() error{d.Close, s.Close, device.Close, m.Close} {
-			if err := free(); err != nil {
-				t.Error(err)
-			}
+		if err := d.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 	return d, tok

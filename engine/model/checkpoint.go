@@ -134,6 +134,9 @@ func (ck *Checkpoint) Weights() ([]Weight, error) {
 	return ws, nil
 }
 
+// Metadata is what the header of the weights' file says besides the tensors; Save puts it there.
+func (ck *Checkpoint) Metadata() map[string]string { return ck.set.Metadata() }
+
 // Files are the weights' files, for provenance.
 func (ck *Checkpoint) Files() []string { return ck.set.Paths() }
 

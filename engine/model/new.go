@@ -45,25 +45,31 @@ type NewOptions struct {
 const ChatML = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}" +
 	"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
+// ErrRefused is in New's errors about what it was asked for.
+var ErrRefused = errors.New("new model")
+
 // New makes a small random model in dir, which must not exist or be empty: config.json, generation_config.json,
 // model.safetensors and a byte-level tokenizer. Matrices are normal with standard deviation InitializerRange,
 // norms 1, biases 0; the same options give the same bytes.
 func New(dir string, o NewOptions) error {
 	if err := o.fill(); err != nil {
-		return fmt.Errorf("new model: %w", err)
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
-		return fmt.Errorf("new model: %s is not empty; name a new directory", dir)
+		return fmt.Errorf("%w: %s is not empty; name a new directory", ErrRefused, dir)
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("new model: %w", err)
 	}
 	config, err := o.config()
 	if err != nil {
-		return fmt.Errorf("new model: %w", err)
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	c, err := ParseConfig(config)
 	if err != nil {
-		return fmt.Errorf("new model: %w", err)
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if err := o.checkWindow(c); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	weights, err := random(c, o.Seed, o.Dtype)
 	if err != nil {
@@ -136,8 +142,8 @@ func (o *NewOptions) fill() error {
 	if o.VocabSize < least {
 		return fmt.Errorf("vocab_size %d; 256 bytes and %d special tokens take %d", o.VocabSize, len(o.Specials), least)
 	}
-	if o.SlidingWindow > 0 && o.ModelType == "llama" {
-		return fmt.Errorf("sliding_window with model_type llama is %w; take mistral", ErrUnsupported)
+	if o.SlidingWindow < 0 {
+		return fmt.Errorf("sliding_window %d; it must be positive, or 0 for none", o.SlidingWindow)
 	}
 	return nil
 }
@@ -181,6 +187,20 @@ func (o *NewOptions) config() ([]byte, error) {
 		}
 	}
 	return indented(m)
+}
+
+// checkWindow refuses a window that no layer of the architecture has: it would be ignored.
+func (o *NewOptions) checkWindow(c *Config) error {
+	a, err := find(c.ModelType)
+	if err != nil || o.SlidingWindow == 0 {
+		return err
+	}
+	for i := range c.NumHiddenLayers {
+		if a.block(c, i).Window == o.SlidingWindow {
+			return nil
+		}
+	}
+	return fmt.Errorf("sliding_window with model_type %s is %w; take mistral", c.ModelType, ErrUnsupported)
 }
 
 // random makes the weights, each from its own numbers.

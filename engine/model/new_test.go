@@ -98,14 +98,43 @@ func TestNewRefuses(t *testing.T) {
 		{"", NewOptions{NumAttentionHeads: 4, NumKeyValueHeads: 3}, "multiple"},
 		{"", NewOptions{Roles: tokenizer.Roles{EOS: "</s>"}, Specials: []string{"<s>"}}, `"</s>"`},
 		{"", NewOptions{SlidingWindow: 8}, "take mistral"},
+		{"", NewOptions{ModelType: "mistral", SlidingWindow: -8}, "sliding_window -8"},
 		{"", NewOptions{InitializerRange: -1}, "initializer_range -1"},
 	} {
 		dir := c.dir
 		if dir == "" {
 			dir = filepath.Join(t.TempDir(), "m")
 		}
-		if err := New(dir, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := New(dir, c.o); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: got %v; want %q", c.o, err, c.want)
+		}
+	}
+}
+
+// Every architecture has the window that is asked for, in its layers and in what the file says, or refuses it.
+func TestNewHasItsWindow(t *testing.T) {
+	for _, kind := range Types() {
+		dir := filepath.Join(t.TempDir(), kind)
+		err := New(dir, NewOptions{ModelType: kind, SlidingWindow: 8, HiddenSize: 32})
+		a, _ := find(kind)
+		d := a.defaults()
+		if d.SlidingWindow == nil { // transformers' class has none
+			if !errors.Is(err, ErrUnsupported) {
+				t.Errorf("%s: %v", kind, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadConfig(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.NumHiddenLayers {
+			if w := a.block(c, i).Window; w != 8 {
+				t.Errorf("%s: layer %d has the window %d", kind, i, w)
+			}
 		}
 	}
 }

@@ -1,47 +1,15 @@
-package session
+package session_test
 
 import (
 	"math"
-	"path/filepath"
 	"slices"
 	"testing"
 
-	"attune/engine/model"
-	"attune/kernels"
+	"attune/engine/session"
+	"attune/engine/session/sessiontest"
 )
 
-func open(t *testing.T) *Session {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 2, Untied: true, Seed: 7}); err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	device, err := OpenDevice("cpu", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := New(Options{Device: device, Model: m, Dtype: kernels.Float32})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Place(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, free := range []func() error{s.Close, device.Close, m.Close} {
-			if err := free(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return s
-}
-
-func feed(t *testing.T, d *Decoder, ids ...int32) []float32 {
+func feed(t *testing.T, d *session.Decoder, ids ...int32) []float32 {
 	t.Helper()
 	logits, err := d.Feed(ids)
 	if err != nil {
@@ -52,7 +20,7 @@ func feed(t *testing.T, d *Decoder, ids ...int32) []float32 {
 
 // Two texts continued in turns, with caches of one length, are as each continued alone.
 func TestDecodersApart(t *testing.T) {
-	s := open(t)
+	s, _ := sessiontest.Random(t)
 	texts := [2][]int32{{80, 90, 100, 110}, {70, 65, 120, 99}}
 	var alone [2][]float32
 	for i, ids := range texts {
@@ -67,7 +35,7 @@ func TestDecodersApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var both [2]*Decoder
+	var both [2]*session.Decoder
 	for i := range both {
 		var err error
 		if both[i], err = s.NewDecoder(16); err != nil {
@@ -87,7 +55,7 @@ func TestDecodersApart(t *testing.T) {
 
 // A cache takes what it has room for, says what it refuses, and starts anew after Reset.
 func TestDecoderRoom(t *testing.T) {
-	s := open(t)
+	s, _ := sessiontest.Random(t)
 	d, err := s.NewDecoder(3)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +76,7 @@ func TestDecoderRoom(t *testing.T) {
 
 // What a conversation has in common with the text before it is not fed again, and what follows it is forgotten.
 func TestKeepGoesOnAsIfFedAnew(t *testing.T) {
-	s := open(t)
+	s, _ := sessiontest.Random(t)
 	d, err := s.NewDecoder(16)
 	if err != nil {
 		t.Fatal(err)

@@ -143,20 +143,19 @@ func (r *Run) Done() int { return r.state.Step }
 // Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set; an
 // evaluation under way is left, and done again by the run that resumes.
 func (r *Run) Train(ctx context.Context) (Result, error) {
-	total := r.Data.Steps()
-	r.state.Total, r.state.Identity = total, r.Identity
+	r.state.Total, r.state.Identity = r.Data.Steps(), r.Identity
 	r.evaluated = -1
 	var res Result
-	err := r.before(ctx, total)
+	err := r.before(ctx)
 	if err == nil && r.state.Stopped == "" {
-		err = r.steps(ctx, total)
+		err = r.steps(ctx)
 	}
 	cut := err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
 	if err != nil && !cut {
 		return res, err
 	}
 	res.EarlyStopped = r.state.Stopped != ""
-	res.Interrupted = cut || ctx.Err() != nil && r.state.Step < total && !res.EarlyStopped
+	res.Interrupted = cut || ctx.Err() != nil && r.state.Step < r.state.Total && !res.EarlyStopped
 	if res.Interrupted && !r.saved {
 		if err := r.save(); err != nil {
 			return res, err
@@ -169,9 +168,9 @@ func (r *Run) Train(ctx context.Context) (Result, error) {
 }
 
 // before makes good what lies before the next step: the first evaluation, or one that was interrupted.
-func (r *Run) before(ctx context.Context, total int) error {
+func (r *Run) before(ctx context.Context) error {
 	if r.state.EvalDue {
-		return r.after(ctx, total)
+		return r.after(ctx)
 	}
 	if r.state.Step > 0 || r.state.FirstLoss != nil { // a run stopped before its first step has this behind it
 		return nil
@@ -184,12 +183,12 @@ func (r *Run) before(ctx context.Context, total int) error {
 }
 
 // steps takes the steps that are left, until the last, an early stop or the end of ctx.
-func (r *Run) steps(ctx context.Context, total int) error {
+func (r *Run) steps(ctx context.Context) error {
 	for p := range r.Data.Prefetch(ctx, r.state.Step, loader.PrefetchOptions{MicroTokens: r.MicroTokens, PadID: r.PadID}) {
 		if err := r.step(p); err != nil {
 			return err
 		}
-		if err := r.after(ctx, total); err != nil {
+		if err := r.after(ctx); err != nil {
 			return err
 		}
 		if ctx.Err() != nil || r.state.Stopped != "" {
@@ -234,15 +233,15 @@ func (r *Run) step(p loader.Packed) error {
 	r.state.TrainedTokens += int64(s.TrainedTokens)
 	r.state.Seconds += s.Seconds
 	if r.Events.OnStep != nil {
-		return r.Events.OnStep(s, r.Data.Steps())
+		return r.Events.OnStep(s, r.state.Total)
 	}
 	return nil
 }
 
 // after evaluates and saves when it is time to.
-func (r *Run) after(ctx context.Context, total int) error {
+func (r *Run) after(ctx context.Context) error {
 	done := r.state.Step
-	last := done == total
+	last := done == r.state.Total
 	if last || r.EvalEvery > 0 && done%r.EvalEvery == 0 {
 		before := r.state.BestStep
 		r.state.EvalDue = true
@@ -269,7 +268,7 @@ func (r *Run) evaluate(ctx context.Context) error {
 		return nil
 	}
 	begin := time.Now()
-	loss, tokens, err := eval.MeanLossOf(ctx, r.Session, r.Eval)
+	loss, tokens, err := eval.MeanLoss(ctx, r.Session, r.Eval)
 	if err != nil {
 		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
 	}
