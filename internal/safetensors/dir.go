@@ -134,6 +134,9 @@ func (s *Set) Release(name string) {
 	}
 }
 
+// Metadata is the first file's; the shards of a model say the same.
+func (s *Set) Metadata() map[string]string { return s.files[0].Metadata() }
+
 // Paths are the files, in order.
 func (s *Set) Paths() []string {
 	var ps []string
