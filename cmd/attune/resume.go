@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,23 +38,28 @@ func resume(run *train.Run, cfg config.Config, dir *runDir, log *zap.Logger) (in
 	return c.Step, errors.Join(explain(run.Resume(c), cfg, dir), c.Close())
 }
 
-// explain adds to the refusal of a changed recipe what is different, to that of changed held-out rows what they are.
+// explain adds to the refusal of another run what its parts are, and which keys of the recipe differ.
 func explain(err error, now config.Config, dir *runDir) error {
 	var changed *train.ChangedError
 	if !errors.As(err, &changed) {
 		return err
 	}
-	switch changed.Part {
-	case "eval":
-		return fmt.Errorf("%w (eval: the held-out rows of data.eval, which decide what is best and when to stop)", err)
-	case "recipe":
-		then, readErr := config.Resolved(dir.file(runYAML))
-		if readErr != nil {
-			return fmt.Errorf("%w; what it was cannot be told: %w", err, readErr)
+	for _, part := range changed.Parts {
+		switch part {
+		case "data":
+			err = fmt.Errorf("%w; data: the rows of data.train, their shares and order", err)
+		case "eval":
+			err = fmt.Errorf("%w; eval: the held-out rows of data.eval, which decide what is best and when to stop", err)
+		case "recipe":
+			then, readErr := config.Resolved(dir.file(runYAML))
+			if readErr != nil {
+				err = fmt.Errorf("%w; what the recipe was cannot be told: %w", err, readErr)
+				break
+			}
+			err = fmt.Errorf("%w; recipe: %s", err, cmp.Or(strings.Join(differences(recipeOf(then), recipeOf(now)), ", "), "as another version of attune understands it"))
 		}
-		return fmt.Errorf("%w: %s", err, strings.Join(differences(recipeOf(then), recipeOf(now)), ", "))
 	}
-	return err
+	return asUsage(err)
 }
 
 // differences names the keys in which two run files differ, with both values.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"time"
 
 	"attune/data"
@@ -104,39 +103,6 @@ type State struct {
 	Eval          *float64 // its mean loss on the held-out rows; nil = not evaluated
 }
 
-// ChangedError says that a checkpoint is of another run.
-type ChangedError struct {
-	Dir  string // the checkpoint
-	Part string // the key in Options.Identity
-}
-
-func (e *ChangedError) Error() string {
-	return fmt.Sprintf("resume from %s: the %s has changed since; take what it was, or another run_dir", e.Dir, e.Part)
-}
-
-// parts are the keys of an identity in the order in which a difference is told: one in the files explains the recipe's.
-func parts() []string { return []string{"model", "template", "tokenizer", "data", "eval", "recipe"} }
-
-// Resume puts the run where a checkpoint stands: weights, optimizer and counters. One of another run is a *ChangedError.
-func (r *Run) Resume(c *checkpoint.Checkpoint) error {
-	if c.Total != r.Data.Steps() {
-		return fmt.Errorf("resume from %s: it is of a run of %d steps, this one has %d", c.Dir, c.Total, r.Data.Steps())
-	}
-	for _, part := range parts() {
-		if c.Identity[part] != r.Identity[part] {
-			return &ChangedError{Dir: c.Dir, Part: part}
-		}
-	}
-	if err := r.Session.LoadTrained(reader(c.Weights)); err != nil {
-		return fmt.Errorf("resume from %s: %w", c.Dir, err)
-	}
-	if err := r.Optimizer.Load(c.Step, reader(c.Optimizer)); err != nil {
-		return fmt.Errorf("resume from %s: %w", c.Dir, err)
-	}
-	r.state, r.saved = c.State, true
-	return nil
-}
-
 // Done is the number of steps that are behind the run.
 func (r *Run) Done() int { return r.state.Step }
 
@@ -217,8 +183,8 @@ func (r *Run) step(p loader.Packed) error {
 		s.Loss += loss
 		s.PaddedTokens += b.Tokens
 	}
-	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-		return fmt.Errorf("step %d: the loss is %g: %w; lower train.learning_rate, or set compute.dtype: float32", s.Step, s.Loss, optim.ErrNonFinite)
+	if err := finite(s.Loss); err != nil {
+		return fmt.Errorf("step %d: %w", s.Step, err)
 	}
 	norm, err := r.Optimizer.Step(s.LearningRate)
 	if err != nil {
@@ -234,6 +200,14 @@ func (r *Run) step(p loader.Packed) error {
 	r.state.Seconds += s.Seconds
 	if r.Events.OnStep != nil {
 		return r.Events.OnStep(s, r.state.Total)
+	}
+	return nil
+}
+
+// finite refuses a loss that is no number, with what helps against it.
+func finite(loss float64) error {
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("the loss is %g: %w; lower train.learning_rate, or set compute.dtype: float32", loss, optim.ErrNonFinite)
 	}
 	return nil
 }
@@ -269,6 +243,9 @@ func (r *Run) evaluate(ctx context.Context) error {
 	}
 	begin := time.Now()
 	loss, tokens, err := eval.MeanLoss(ctx, r.Session, r.Eval)
+	if err == nil {
+		err = finite(loss)
+	}
 	if err != nil {
 		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
 	}
@@ -345,22 +322,4 @@ func (r *Run) finish(res *Result) error {
 	res.LoadedBest = true
 	res.Trained = State{Steps: c.Step, TrainedTokens: c.TrainedTokens, Eval: s.BestLoss}
 	return errors.Join(r.Session.LoadTrained(reader(c.Weights)), c.Close())
-}
-
-// reader gives the float32 bytes of a checkpoint's tensors, checked against the shape that is wanted. It lets go of the
-// memory of each when the next one is asked for, so that a state is never in memory twice.
-func reader(f *safetensors.File) func(name string, shape []int) ([]byte, error) {
-	var last string
-	return func(name string, shape []int) ([]byte, error) {
-		f.Release(last)
-		last = name
-		t, ok := f.Info(name)
-		if !ok {
-			return nil, fmt.Errorf("%s has no tensor %s", f.Path(), name)
-		}
-		if t.Dtype != "F32" || !slices.Equal(t.Shape, shape) {
-			return nil, fmt.Errorf("%s: %s is %s %v; this run has F32 %v", f.Path(), name, t.Dtype, t.Shape, shape)
-		}
-		return f.Data(name), nil
-	}
 }

@@ -1,0 +1,381 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"attune/data"
+	"attune/data/loader"
+	"attune/engine/checkpoint"
+	"attune/engine/model"
+	"attune/engine/optim"
+	"attune/engine/session"
+	"attune/kernels"
+)
+
+// count are examples that count up by one, each from another id and of another length; all but the first two ids are
+// trained. What comes next follows from the last id, so a tiny model learns it in some steps.
+func count(n int) []data.Example {
+	es := make([]data.Example, n)
+	for i := range es {
+		e := data.Example{IDs: make([]int32, 6+7*i%23), Weights: make([]float32, 6+7*i%23)}
+		for k := range e.IDs {
+			e.IDs[k] = int32(100 + (5*i+k)%20)
+			if k > 1 {
+				e.Weights[k] = 1
+			}
+		}
+		es[i] = e
+	}
+	return es
+}
+
+// held packs examples as the held-out rows of a run, several rows of them.
+func held(es []data.Example) iter.Seq2[data.Batch, error] {
+	return loader.NewHeld([]*loader.Set{loader.SetOf(es)}, 64, 0).Batches()
+}
+
+const steps = 24
+
+// newRun is a run of steps over 30 examples, four a step, of a tiny model all of whose weights are trained. The same
+// options give the same run.
+func newRun(t *testing.T, o Options) *Run {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 1, Seed: 5}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, m.Close)
+	device, err := session.OpenDevice("cpu", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, device.Close)
+	s, err := session.New(session.Options{Device: device, Model: m, Dtype: kernels.Float32, Trained: func(string) bool { return true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, s.Close)
+	if err := s.Place(); err != nil {
+		t.Fatal(err)
+	}
+	var params []optim.Param
+	for _, p := range s.Params() {
+		params = append(params, optim.Param{Name: p.Name, Value: s.Value(p.Name)})
+	}
+	adam, err := optim.NewAdamW(device, params, optim.Options{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, MaxGradNorm: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, adam.Close)
+	if err := s.BindGradients(adam.Grad); err != nil {
+		t.Fatal(err)
+	}
+	l, err := loader.New([]loader.Source{{Name: "count", Set: loader.SetOf(count(30)), Weight: 1, Repeat: 1}},
+		loader.Options{ExamplesPerStep: 4, Steps: steps, Shuffle: true, Seed: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Schedule == (optim.Schedule{}) {
+		o.Schedule = optim.Schedule{Name: optim.Cosine, LearningRate: 0.02, Warmup: 3, Steps: steps}
+	}
+	o.MicroTokens = 64
+	return &Run{Options: o, Session: s, Optimizer: adam, Data: l, Eval: held(count(12))}
+}
+
+func closeAtEnd(t *testing.T, closes func() error) {
+	t.Cleanup(func() {
+		if err := closes(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// mustTrain ends a run.
+func mustTrain(t *testing.T, r *Run) Result {
+	t.Helper()
+	res, err := r.Train(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// weights is a copy of what is trained, by name.
+func weights(t *testing.T, r *Run) map[string][]byte {
+	t.Helper()
+	ts, err := r.Session.Trained()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string][]byte{}
+	for _, x := range ts {
+		m[x.Name] = bytes.Clone(x.Data)
+	}
+	return m
+}
+
+// told collects what a run reports.
+type told struct {
+	steps []Step
+	evals []Evaluation
+}
+
+func (l *told) to(r *Run) {
+	r.Events.OnStep = func(s Step, _ int) error { l.steps = append(l.steps, s); return nil }
+	r.Events.OnEval = func(e Evaluation) error { l.evals = append(l.evals, e); return nil }
+}
+
+// The loss falls, and every step is what schedule and loader say it is.
+func TestTrain(t *testing.T) {
+	r := newRun(t, Options{EvalEvery: 10})
+	var l told
+	l.to(r)
+	res := mustTrain(t, r)
+	if len(l.steps) != steps || res.Steps != steps || r.Done() != steps {
+		t.Fatalf("%d steps were told of, %d done", len(l.steps), res.Steps)
+	}
+	var tokens, trained int64
+	for i, s := range l.steps {
+		examples, epoch, err := r.Data.Step(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Step{Step: i + 1, Epoch: epoch, LearningRate: r.Schedule.LR(i)}
+		for _, e := range examples {
+			want.Tokens += len(e.IDs)
+			want.TrainedTokens += len(e.IDs) - 2
+		}
+		if s.Step != want.Step || s.Epoch != want.Epoch || s.LearningRate != want.LearningRate || s.Tokens != want.Tokens || s.TrainedTokens != want.TrainedTokens {
+			t.Errorf("step %d: %+v, want %+v", i+1, s, want)
+		}
+		if s.PaddedTokens < s.Tokens || s.PaddedTokens != 64*s.MicroBatches || !(s.Loss > 0) || !(s.GradNorm > 0) {
+			t.Errorf("step %d: %+v", i+1, s)
+		}
+		tokens, trained = tokens+int64(s.Tokens), trained+int64(s.TrainedTokens)
+	}
+	if l.steps[7].Epoch != 0 || l.steps[8].Epoch != 1 { // 30 examples are 7 steps of 4 and one of 2
+		t.Errorf("the first epoch ends elsewhere: %+v, %+v", l.steps[7], l.steps[8])
+	}
+	if res.Tokens != tokens || res.TrainedTokens != trained || res.Trained.Steps != steps || res.Trained.TrainedTokens != trained {
+		t.Errorf("%+v, the steps have %d tokens, %d of them trained", res, tokens, trained)
+	}
+	var at []int
+	for _, e := range l.evals {
+		at = append(at, e.Step)
+	}
+	if !reflect.DeepEqual(at, []int{0, 10, 20, steps}) {
+		t.Fatalf("evaluated after %v", at)
+	}
+	first, last := l.evals[0].EvalLoss, l.evals[3].EvalLoss
+	if *res.FirstEval != first || *res.LastEval != last || res.BestStep != steps {
+		t.Errorf("%+v, evaluations %+v", res, l.evals)
+	}
+	// 256 bytes and three specials are as likely as each other at first; who can count knows the next
+	if first < 5 || last > 0.5 || l.steps[steps-1].Loss > 0.5 {
+		t.Errorf("eval loss %.3f -> %.3f, loss of the last step %.3f", first, last, l.steps[steps-1].Loss)
+	}
+}
+
+// A run stops after so many evaluations that are not better than the best by the threshold, and stays stopped.
+func TestEarlyStopping(t *testing.T) {
+	for _, c := range []struct {
+		threshold float64
+		stops     int
+	}{{100, 6}, {0, steps}} {
+		r := newRun(t, Options{EvalEvery: 2, Patience: 3, Threshold: c.threshold, CheckpointDir: t.TempDir(), Keep: 1})
+		var l told
+		l.to(r)
+		res := mustTrain(t, r)
+		if stopped := c.stops < steps; res.Steps != c.stops || res.EarlyStopped != stopped || len(l.steps) != c.stops || res.Interrupted {
+			t.Errorf("threshold %g: %+v, want %d steps", c.threshold, res, c.stops)
+		}
+		resumed := newRun(t, r.Options)
+		goOn(t, resumed)
+		var after told
+		after.to(resumed)
+		if again := mustTrain(t, resumed); again.Steps != res.Steps || again.EarlyStopped != res.EarlyStopped || len(after.steps)+len(after.evals) > 0 {
+			t.Errorf("threshold %g: resumed, it ended with %+v after %+v", c.threshold, again, after)
+		}
+	}
+}
+
+// goOn resumes a run from the newest checkpoint.
+func goOn(t *testing.T, r *Run) {
+	t.Helper()
+	c, skipped, err := checkpoint.Latest(r.CheckpointDir)
+	if err != nil || c == nil || len(skipped) > 0 {
+		t.Fatalf("no checkpoint: %v %v", err, skipped)
+	}
+	defer c.Close()
+	if err := r.Resume(c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The best evaluated weights are those that a run ends with where it is asked to; the last ones where it is not.
+func TestBestStateIsLoaded(t *testing.T) {
+	for _, best := range []bool{true, false} {
+		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, SaveEvery: 6, Keep: 1, CheckpointDir: t.TempDir()})
+		easy, hard := r.Eval, count(12)
+		for _, e := range hard { // from step 12 on the held-out rows ask for what is not taught
+			for k := range e.IDs {
+				e.IDs[k] = int32(50 + k*k%11)
+			}
+		}
+		r.Eval = func(yield func(data.Batch, error) bool) {
+			if r.Done() < 12 {
+				easy(yield)
+			} else {
+				held(hard)(yield)
+			}
+		}
+		at, loss := map[int]map[string][]byte{}, map[int]float64{}
+		r.Events.OnEval = func(e Evaluation) error {
+			at[e.Step], loss[e.Step] = weights(t, r), e.EvalLoss
+			return nil
+		}
+		res := mustTrain(t, r)
+		if res.BestStep != 8 || res.LoadedBest != best || res.NoneBetter || res.Steps != steps {
+			t.Fatalf("%+v", res)
+		}
+		is := steps
+		if best {
+			is = 8
+		}
+		if res.Trained.Steps != is || *res.Trained.Eval != loss[is] || !reflect.DeepEqual(weights(t, r), at[is]) {
+			t.Errorf("load best %t: the weights are not those of step %d, %+v", best, is, res)
+		}
+		if reflect.DeepEqual(at[8], at[steps]) {
+			t.Error("nothing was trained after the best state")
+		}
+	}
+}
+
+// A run that is stopped, behind a step or in an evaluation, saves, and goes on from there to the same weights.
+func TestInterrupted(t *testing.T) {
+	whole := newRun(t, Options{EvalEvery: 5})
+	var want told
+	want.to(whole)
+	result := mustTrain(t, whole)
+	for name, where := range map[string]struct {
+		step   int
+		inEval bool
+	}{"behind step 7": {7, false}, "in the first evaluation": {0, true}, "in that of step 10": {10, true}, "in the last": {steps, true}} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{EvalEvery: 5, CheckpointDir: t.TempDir(), Keep: 2}
+			r := newRun(t, o)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var got told
+			got.to(r)
+			onStep, rows := r.Events.OnStep, r.Eval
+			r.Events.OnStep = func(s Step, total int) error {
+				if s.Step == where.step && !where.inEval {
+					cancel()
+				}
+				return onStep(s, total)
+			}
+			r.Eval = func(yield func(data.Batch, error) bool) {
+				for b, err := range rows {
+					more := yield(b, err)
+					if r.Done() == where.step && where.inEval {
+						cancel()
+					}
+					if !more {
+						return
+					}
+				}
+			}
+			res, err := r.Train(ctx)
+			if err != nil || !res.Interrupted || res.Steps != where.step {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			r = newRun(t, o)
+			goOn(t, r)
+			got.to(r)
+			res = mustTrain(t, r)
+			if !reflect.DeepEqual(weights(t, r), weights(t, whole)) {
+				t.Error("other weights than the unbroken run's")
+			}
+			if res.Tokens != result.Tokens || res.BestStep != result.BestStep || *res.LastEval != *result.LastEval || *res.FirstEval != *result.FirstEval {
+				t.Errorf("%+v, the unbroken run has %+v", res, result)
+			}
+			if len(got.steps) != len(want.steps) || len(got.evals) != len(want.evals) {
+				t.Errorf("%d steps and %d evaluations in two parts, %d and %d in one", len(got.steps), len(got.evals), len(want.steps), len(want.evals))
+			}
+		})
+	}
+}
+
+// A loss of the held-out rows that is no number ends the run with its cure, and no state of it is saved.
+func TestEvaluationIsNotANumber(t *testing.T) {
+	dir := t.TempDir()
+	r := newRun(t, Options{EvalEvery: 1, SaveEvery: 1, Keep: 1, CheckpointDir: dir, Schedule: optim.Schedule{Name: optim.Constant, LearningRate: 1e39, Steps: steps}})
+	var l told
+	l.to(r)
+	_, err := r.Train(t.Context())
+	if !errors.Is(err, optim.ErrNonFinite) || !strings.Contains(err.Error(), "evaluate after step 1: the loss is ") || !strings.Contains(err.Error(), "train.learning_rate") {
+		t.Errorf("got %v", err)
+	}
+	if len(l.steps) != 1 || len(l.evals) != 1 {
+		t.Errorf("told of %+v", l)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("saved %v (%v)", entries, err)
+	}
+}
+
+// The state of another run is refused by the names of all that differs.
+func TestResumeNamesWhatChanged(t *testing.T) {
+	identity := func(template, recipe string) map[string]string {
+		return map[string]string{"model": "m", "template": template, "recipe": recipe}
+	}
+	o := Options{CheckpointDir: t.TempDir(), Keep: 1, Identity: identity("t", "r")}
+	r := newRun(t, o)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if res, err := r.Train(ctx); err != nil || !res.Interrupted {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	c, _, err := checkpoint.Latest(o.CheckpointDir)
+	if err != nil || c == nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, tt := range []struct {
+		identity map[string]string
+		total    int
+		want     []string
+		says     string
+	}{
+		{identity("t", "r"), steps, nil, ""},
+		{identity("u", "r"), steps, []string{"template"}, "the template has changed since; take what it was, or another run_dir"},
+		{identity("u", "s"), steps + 1, []string{"template", "recipe", "number of steps"}, "the template and the recipe and the number of steps have changed since"},
+		{identity("t", "r"), steps - 1, []string{"number of steps"}, "the number of steps has changed"},
+	} {
+		r.Identity, c.Total = tt.identity, tt.total
+		err := r.Resume(c)
+		var changed *ChangedError
+		if tt.want == nil {
+			if err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if !errors.As(err, &changed) || !reflect.DeepEqual(changed.Parts, tt.want) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), c.Dir) {
+			t.Errorf("got %v, want %q", err, tt.says)
+		}
+	}
+}
