@@ -1,10 +1,19 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 
 	"attune/data"
 )
+
+// Names are what complaints call the settings of Cut: what its user has to change.
+type Names struct{ MaxLength, Overlength string }
+
+// OrKeys is n with the run file's keys where it has no name.
+func (n Names) OrKeys() Names {
+	return Names{cmp.Or(n.MaxLength, "data.max_length"), cmp.Or(n.Overlength, "data.overlength")}
+}
 
 // Cut applies the overlength policy to one example of at most any length. maxLength 0 = no limit.
 //
@@ -12,14 +21,15 @@ import (
 // the last token of the one before, so that every trained token keeps a predecessor and none is lost; parts in which
 // nothing is learnt are left out. An example of which nothing would be learnt any more gives an error that wraps
 // ErrNothingTrained, with the counts filled in.
-func Cut(e data.Example, maxLength int, p Policy) (CutResult, error) {
+func Cut(e data.Example, maxLength int, p Policy, names Names) (CutResult, error) {
 	n := len(e.IDs)
+	names = names.OrKeys()
 	if maxLength <= 0 || n <= maxLength {
 		return CutResult{Examples: []data.Example{e}, Kept: 1}, nil
 	}
 	switch p {
 	case Refuse, "":
-		return CutResult{}, at(e.Position, fmt.Errorf("the row has %d tokens, data.max_length is %d; raise it, or set data.overlength to truncate, split or drop", n, maxLength))
+		return CutResult{}, at(e.Position, fmt.Errorf("the row has %d tokens, %s is %d; raise it, or set %s to truncate, split or drop", n, names.MaxLength, maxLength, names.Overlength))
 	case Drop:
 		return CutResult{Dropped: 1, TrainedLost: e.Trained()}, nil
 	case Truncate:
@@ -27,12 +37,12 @@ func Cut(e data.Example, maxLength int, p Policy) (CutResult, error) {
 		r := CutResult{Examples: []data.Example{short}, Cut: 1, TrainedLost: e.Trained() - short.Trained()}
 		if short.Trained() == 0 {
 			r.Examples = nil
-			return r, at(e.Position, fmt.Errorf("%w once it is cut from %d tokens to data.max_length %d; raise it, or set data.overlength to split or drop", ErrNothingTrained, n, maxLength))
+			return r, at(e.Position, fmt.Errorf("%w once it is cut from %d tokens to %s %d; raise it, or set %s to split or drop", ErrNothingTrained, n, names.MaxLength, maxLength, names.Overlength))
 		}
 		return r, nil
 	case Split:
 		if maxLength < 2 {
-			return CutResult{}, at(e.Position, fmt.Errorf("a row cannot be split into parts of %d token; raise data.max_length", maxLength))
+			return CutResult{}, at(e.Position, fmt.Errorf("a row cannot be split into parts of %d token; raise %s", maxLength, names.MaxLength))
 		}
 		var r CutResult
 		for start := 0; start < n-1; start += maxLength - 1 {
@@ -49,7 +59,7 @@ func Cut(e data.Example, maxLength int, p Policy) (CutResult, error) {
 		}
 		return r, nil
 	}
-	return CutResult{}, fmt.Errorf("data.overlength is %q; set it to error, truncate, split or drop", p)
+	return CutResult{}, fmt.Errorf("%s is %q; set it to error, truncate, split or drop", names.Overlength, p)
 }
 
 // part copies tokens [from, to) of an example.

@@ -21,23 +21,51 @@ func numbered(weights ...float32) data.Example {
 
 func TestCut(t *testing.T) {
 	e := numbered(0, 0, 1, 1, 1, 0)
-	if r, err := Cut(e, 6, Refuse); err != nil || r.Kept != 1 || len(r.Examples) != 1 {
+	if r, err := Cut(e, 6, Refuse, Names{}); err != nil || r.Kept != 1 || len(r.Examples) != 1 {
 		t.Errorf("short enough: %+v, %v", r, err)
 	}
-	if _, err := Cut(e, 5, Refuse); err == nil || !strings.HasPrefix(err.Error(), "r.jsonl:9: ") || !strings.Contains(err.Error(), "max_length") {
+	if _, err := Cut(e, 5, Refuse, Names{}); err == nil || !strings.HasPrefix(err.Error(), "r.jsonl:9: ") || !strings.Contains(err.Error(), "max_length") {
 		t.Errorf("error: %v", err)
 	}
-	if r, err := Cut(e, 4, Truncate); err != nil || r.Cut != 1 || r.TrainedLost != 1 || len(r.Examples[0].IDs) != 4 {
+	if r, err := Cut(e, 4, Truncate, Names{}); err != nil || r.Cut != 1 || r.TrainedLost != 1 || len(r.Examples[0].IDs) != 4 {
 		t.Errorf("truncate: %+v, %v", r, err)
 	}
-	if r, err := Cut(e, 2, Truncate); !errors.Is(err, ErrNothingTrained) || r.TrainedLost != 3 || r.Cut != 1 || r.Examples != nil {
+	if r, err := Cut(e, 2, Truncate, Names{}); !errors.Is(err, ErrNothingTrained) || r.TrainedLost != 3 || r.Cut != 1 || r.Examples != nil {
 		t.Errorf("truncate to nothing: %+v, %v", r, err)
 	}
-	if r, err := Cut(e, 4, Drop); err != nil || r.Dropped != 1 || r.TrainedLost != 3 || r.Examples != nil {
+	if r, err := Cut(e, 4, Drop, Names{}); err != nil || r.Dropped != 1 || r.TrainedLost != 3 || r.Examples != nil {
 		t.Errorf("drop: %+v, %v", r, err)
 	}
-	if _, err := Cut(e, 4, "chop"); err == nil || !strings.Contains(err.Error(), "overlength") {
+	if _, err := Cut(e, 4, "chop", Names{}); err == nil || !strings.Contains(err.Error(), "overlength") {
 		t.Errorf("unknown policy: %v", err)
+	}
+}
+
+// What is wrong is said in the words of who called: a run file's keys, or flags.
+func TestCutNamesItsSettings(t *testing.T) {
+	for _, names := range []Names{{}, {"--max-length", "--overlength"}} {
+		length, policy := "data.max_length", "data.overlength"
+		if names != (Names{}) {
+			length, policy = names.MaxLength, names.Overlength
+		}
+		for _, c := range []struct {
+			max    int
+			policy Policy
+			says   []string
+		}{
+			{5, Refuse, []string{length + " is 5", "set " + policy + " to truncate"}}, {2, Truncate, []string{"to " + length + " 2", "set " + policy + " to split"}},
+			{1, Split, []string{"raise " + length}}, {5, "chop", []string{policy + ` is "chop"`}},
+		} {
+			_, err := Cut(numbered(0, 0, 1, 1, 1, 0), c.max, c.policy, names)
+			for _, w := range c.says {
+				if err == nil || !strings.Contains(err.Error(), w) {
+					t.Errorf("%s to %d: got %v, want %q", c.policy, c.max, err, w)
+				}
+			}
+			if err != nil && names != (Names{}) && strings.Contains(err.Error(), "data.") {
+				t.Errorf("%v names a key of the run file", err)
+			}
+		}
 	}
 }
 
@@ -46,7 +74,7 @@ func TestSplitLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := numbered(rapid.SliceOfN(rapid.SampledFrom([]float32{0, 1, 0.5}), 2, 60).Draw(t, "weights")...)
 		limit := rapid.IntRange(2, 20).Draw(t, "limit")
-		r, err := Cut(e, limit, Split)
+		r, err := Cut(e, limit, Split, Names{})
 		if e.Trained() == 0 && len(e.IDs) > limit {
 			if !errors.Is(err, ErrNothingTrained) {
 				t.Fatalf("nothing trained: %v", err)
