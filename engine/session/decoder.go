@@ -25,19 +25,15 @@ type Decoder struct {
 // NewDecoder makes an empty cache for texts of up to rows tokens.
 func (s *Session) NewDecoder(rows int) (*Decoder, error) {
 	d := &Decoder{s: s, rows: rows, cache: map[string]exec.Operand{}}
-	b, _, err := s.graph(generating, 1, rows)
+	caches, err := s.caches(rows)
 	if err != nil {
 		return nil, err
 	}
-	for _, in := range b.Inputs() {
-		if !in.Cache {
-			continue
-		}
-		o := exec.Operand{Dtype: s.o.Dtype, Shape: in.Shape}
+	for name, o := range caches {
 		if o.Buf, err = s.o.Device.Alloc(o.Bytes()); err != nil {
 			return nil, errors.Join(fmt.Errorf("allocate the key/value cache of %d tokens: %w", rows, err), d.Close())
 		}
-		d.cache[in.Name] = o
+		d.cache[name] = o
 	}
 	return d, nil
 }
@@ -84,23 +80,20 @@ func (d *Decoder) Feed(ids []int32) ([]float32, error) {
 
 // chunk runs up to prefill tokens, padded to one of a few lengths; padding has position -1 and leaves the cache alone.
 func (d *Decoder) chunk(ids []int32) ([]float32, error) {
-	t := 1
-	for t < len(ids) {
-		t *= 2
-	}
+	t := padded(len(ids))
 	p, err := d.s.get(key{purpose: generating, tokens: t, decoder: d})
 	if err != nil {
 		return nil, err
 	}
-	padded, positions := make([]int32, t), make([]int32, t)
-	copy(padded, ids)
+	tokens, positions := make([]int32, t), make([]int32, t)
+	copy(tokens, ids)
 	for i := range positions {
 		positions[i] = -1
 		if i < len(ids) {
 			positions[i] = int32(d.Len() + i)
 		}
 	}
-	for name, v := range map[string][]int32{nn.IDs: padded, nn.Positions: positions, nn.Rows: {int32(len(ids) - 1)}} {
+	for name, v := range map[string][]int32{nn.IDs: tokens, nn.Positions: positions, nn.Rows: {int32(len(ids) - 1)}} {
 		if err := exec.Upload(d.s.o.Device, p.inputs[name], int32Bytes(v)); err != nil {
 			return nil, fmt.Errorf("upload %s: %w", name, err)
 		}

@@ -43,9 +43,13 @@ type program struct {
 	owned  []exec.Buffer // inputs that are this program's alone
 }
 
-// graph builds what purpose needs for rows of so many tokens, and its outputs.
+// graph builds what purpose needs for rows of so many tokens, and its outputs. Nothing is dropped but in training.
 func (s *Session) graph(p purpose, tokens, cache int) (*nn.Builder, G.Nodes, error) {
-	b := nn.NewBuilder(G.NewGraph(), nn.Options{Tokens: tokens, CacheLen: cache, Adapter: s.o.Adapter, Trained: s.o.Trained})
+	o := nn.Options{Tokens: tokens, CacheLen: cache, Adapter: s.o.Adapter, Trained: s.o.Trained}
+	if p != training && o.Adapter != nil {
+		o.Adapter = undropped(o.Adapter)
+	}
+	b := nn.NewBuilder(G.NewGraph(), o)
 	var outputs G.Nodes
 	if p == generating {
 		outputs = G.Nodes{s.o.Model.Config.Logits(b)}
@@ -57,6 +61,19 @@ func (s *Session) graph(p purpose, tokens, cache int) (*nn.Builder, G.Nodes, err
 		return nil, nil, err
 	}
 	return b, outputs, nil
+}
+
+// undropped is an adapter without dropout.
+func undropped(adapter func(path string, in, out int) *nn.LoRA) func(path string, in, out int) *nn.LoRA {
+	return func(path string, in, out int) *nn.LoRA {
+		a := adapter(path, in, out)
+		if a == nil || a.Dropout == 0 {
+			return a
+		}
+		whole := *a
+		whole.Dropout = 0
+		return &whole
+	}
 }
 
 // compile makes the program of a key, without memory.
