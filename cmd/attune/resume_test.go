@@ -324,9 +324,13 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		{"compute.dtype was float32, is bfloat16", lesson{"compute.dtype": "bfloat16"}},
 		{"eval has changed", lesson{"data.eval": writeFile(t, "held.jsonl", sums(48, 8)...)}},
 		{"recipe", lesson{"lora.r": 8}},
-		{"steps", lesson{"train.steps": 30}},
+		{"train.steps was 24, is 30", lesson{"train.steps": 30}},
+		{"train.epochs was 1, is 2", lesson{"train.epochs": 2}},
+		{"train.examples_per_step was 4, is 8", lesson{"train.examples_per_step": 8}},
+		{"the data and the recipe and the number of steps have changed", lesson{"data.train": writeFile(t, "fewer.jsonl", rows[:20]...), "train.steps": 30}},
+		{"take what it was, or another run_dir", lesson{"train.steps": 30}},
 	} {
-		wantCode(t, exitFailed, []string{c.what}, base.with(c.change).args("train", "--resume")...)
+		wantCode(t, exitUsage, []string{c.what}, base.with(c.change).args("train", "--resume")...)
 	}
 	renamed := writeFile(t, "renamed.jsonl", sums(0, 40)...)
 	base.with(lesson{"data.train": renamed, "checkpoint.every": 7, "compute.recompute": "full", "compute.micro_batch_tokens": 512}).train(t, "--resume")

@@ -152,17 +152,19 @@ func TestRunDirectory(t *testing.T) {
 	}
 }
 
-// A rate at which the loss is no number ends the run by name, and nothing is published.
+// A rate at which a loss is no number, in a step or in an evaluation, ends the run by name, and nothing is published.
 func TestNotANumber(t *testing.T) {
-	l := smallLesson(t, lesson{"method": "full", "train.learning_rate": 1e30, "train.lr_scheduler": "constant"})
-	wantCode(t, exitFailed, []string{"not a finite number", "train.learning_rate"}, l.args("train")...)
-	if _, err := os.Stat(filepath.Join(l.runDir(), modelDir)); !os.IsNotExist(err) {
-		t.Errorf("a model was published (%v)", err)
-	}
-	for _, line := range records(t, l.runDir()) {
-		var m struct{ Loss float64 }
-		if err := json.Unmarshal([]byte(line), &m); err != nil || math.IsNaN(m.Loss) {
-			t.Errorf("%s: %v", line, err)
+	for where, extra := range map[string]lesson{"step ": {"train.learning_rate": 1e30}, "evaluate after step 1: ": {"train.learning_rate": 1e39, "train.steps": 1}} {
+		l := smallLesson(t, extra.with(lesson{"method": "full", "train.lr_scheduler": "constant"}))
+		wantCode(t, exitFailed, []string{where, "not a finite number", "train.learning_rate"}, l.args("train")...)
+		if _, err := os.Stat(filepath.Join(l.runDir(), modelDir)); !os.IsNotExist(err) {
+			t.Errorf("a model was published (%v)", err)
+		}
+		for _, line := range records(t, l.runDir()) {
+			var m struct{ Loss float64 }
+			if err := json.Unmarshal([]byte(line), &m); err != nil || math.IsNaN(m.Loss) {
+				t.Errorf("%s: %v", line, err)
+			}
 		}
 	}
 }
