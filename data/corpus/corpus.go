@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"attune/data"
 	"attune/data/chat"
@@ -23,11 +24,12 @@ type Options struct {
 	Template    *chat.Template // nil = none: rows of plain text only
 	NoTemplate  error          // why there is none, for rows that need one
 	Tokenizer   *tokenizer.Tokenizer
-	Stops       []int32 // ids that end a turn, see chat.Template.Stops
-	TrainOn     string  // all | last
-	System      string  // for conversations that have no system message
-	SystemRatio float64 // share of the rows that get it
-	Seed        uint64  // chooses them
+	Stops       []int32   // ids that end a turn, see chat.Template.Stops
+	TrainOn     string    // all | last
+	System      string    // for conversations that have no system message
+	SystemRatio float64   // share of the rows that get it
+	Seed        uint64    // chooses them
+	Now         time.Time // what strftime_now reads; zero = the clock
 	MaxLength   int
 	Overlength  chat.Policy
 	Names       chat.Names     // of the two, in complaints
@@ -50,7 +52,7 @@ func (o Options) SystemOf(n int) string {
 
 // Render says how a file's row number n, from 1, is rendered.
 func (o Options) Render(n int) chat.RenderOptions {
-	return chat.RenderOptions{TrainOn: o.TrainOn, System: o.SystemOf(n), Kwargs: o.Kwargs}
+	return chat.RenderOptions{TrainOn: o.TrainOn, System: o.SystemOf(n), Kwargs: o.Kwargs, Now: o.Now}
 }
 
 // File is one source of rows.

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"attune/data"
 	"attune/data/chat"
@@ -103,6 +104,24 @@ func TestTrainOnLast(t *testing.T) {
 	o.TrainOn = "last"
 	if _, got := readOne(t, f, o); got.TrainedTokens != len("dd")+1 || got.StopsTrained != 1 {
 		t.Errorf("%d tokens and %d stops are trained", got.TrainedTokens, got.StopsTrained)
+	}
+}
+
+// What a template writes with strftime_now is the date it is given, not the day's.
+func TestTheDateIsGiven(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dated.jinja")
+	if err := os.WriteFile(path, []byte("{% for m in messages %}<|im_start|>{{ strftime_now('%d %b %Y') }} {{ m.content }}<|im_end|>{% endfor %}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := options(t)
+	var err error
+	if o.Template, err = chat.FromFile(path); err != nil {
+		t.Fatal(err)
+	}
+	o.Now = time.Date(1999, time.December, 31, 23, 0, 0, 0, time.UTC)
+	set, _ := readOne(t, rows(t, pair("a", "b")), o)
+	if got, want := o.Tokenizer.Decode(example(t, set, 0).IDs, false), "<|im_start|>31 Dec 1999 a<|im_end|><|im_start|>31 Dec 1999 b<|im_end|>"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
