@@ -93,17 +93,6 @@ func TestLoggerWritesBoth(t *testing.T) {
 	}
 }
 
-func TestPlainProgressLines(t *testing.T) {
-	var w bytes.Buffer
-	p := NewProgress(&w, "step", 0, 3)
-	p.every = 0
-	p.Step(1, "loss 2.5")
-	p.Step(3, "loss 1.5")
-	if got := w.String(); !strings.HasPrefix(got, "step 1/3  loss 2.5  left ") || !strings.HasSuffix(got, "step 3/3  loss 1.5\n") {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestPlotLoss(t *testing.T) {
 	dir := t.TempDir()
 	metrics, out := filepath.Join(dir, "metrics.jsonl"), filepath.Join(dir, "loss.png")

@@ -4,77 +4,130 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
+	"golang.org/x/sys/unix"
 )
 
-// Progress shows work that takes more than two seconds: a bar with an estimate on a terminal, plain lines elsewhere.
+// Progress shows work that takes more than two seconds: a line with a bar that is written over on a terminal, plain lines
+// elsewhere.
 type Progress struct {
-	w     io.Writer
-	bar   *progressbar.ProgressBar // nil where w is no terminal
-	label string
-	total int
-	start time.Time
-	first int       // what was already done at the start
-	last  time.Time // of the last plain line
-	every time.Duration
+	w        io.Writer
+	terminal *os.File // w, where it is a terminal
+	label    string
+	total    int
+	start    time.Time
+	first    int       // what was already done at the start
+	last     time.Time // of the last line
+	every    time.Duration
+	shown    string // on the terminal now
 }
+
+// barWidth is the most columns that the bar takes of a line.
+const barWidth = 24
 
 // NewProgress shows on w the way from done to total of what label names ("step", "row"); total 0 = unknown.
 func NewProgress(w io.Writer, label string, done, total int) *Progress {
 	p := &Progress{w: w, label: label, total: total, first: done, start: time.Now(), last: time.Now(), every: 2 * time.Second}
-	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		size := total
-		if size == 0 {
-			size = -1
+	if f, ok := w.(*os.File); ok && columns(f) > 0 {
+		p.terminal, p.every, p.last = f, 100*time.Millisecond, time.Time{}
+		if total > done {
+			p.Step(done) // the first step may take long
 		}
-		p.bar = progressbar.NewOptions(size, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(label),
-			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(24), progressbar.OptionFullWidth())
-		_ = p.bar.Set(done) // a bar that cannot be drawn must not stop the work
 	}
 	return p
 }
 
-// Step says that done of total are done; note ("loss 1.234, 410 tokens/s") stands beside the count.
-func (p *Progress) Step(done int, note string) {
-	if p.bar != nil {
-		p.bar.Describe(p.label + " " + note)
-		_ = p.bar.Set(done)
-		return
+// columns is how wide the terminal f is, 0 where it is none.
+func columns(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
 	}
+	if size.Col == 0 {
+		return 80 // a terminal that does not know
+	}
+	return int(size.Col)
+}
+
+// Step says that done of total are done; notes ("loss 1.234", "410 tokens/s") stand beside the count, on a narrow terminal
+// the first of them.
+func (p *Progress) Step(done int, notes ...string) {
 	if time.Since(p.last) < p.every && done != p.total {
 		return
 	}
 	p.last = time.Now()
-	fmt.Fprintln(p.w, p.line(done, note))
+	if p.terminal == nil {
+		fmt.Fprintln(p.w, p.line(done, notes, "", 1<<30))
+		return
+	}
+	width := columns(p.terminal) - 1 // in the last column some terminals go on to the next line
+	line := p.line(done, notes, "", width)
+	if room := width - utf8.RuneCountInString(line) - 1; p.total > 0 && room >= 10 {
+		line = p.line(done, notes, p.bar(done, min(room, barWidth)), width)
+	}
+	p.draw(line, width)
 }
 
-func (p *Progress) line(done int, note string) string {
-	if p.total == 0 {
-		return fmt.Sprintf("%s %d  %s", p.label, done, note)
+// line is count, bar, notes and the time left, in at most width columns: notes that do not fit are left out from the last.
+func (p *Progress) line(done int, notes []string, bar string, width int) string {
+	count, left := fmt.Sprintf("%s %d", p.label, done), ""
+	if p.total > 0 {
+		count += fmt.Sprintf("/%d", p.total)
+		if n := done - p.first; n > 0 && done < p.total {
+			seconds := time.Since(p.start).Seconds() / float64(n) * float64(p.total-done)
+			left = "  left " + (time.Duration(min(seconds, 1e9)+0.5) * time.Second).String()
+		}
 	}
-	s := fmt.Sprintf("%s %d/%d  %s", p.label, done, p.total, note)
-	if n := done - p.first; n > 0 && done < p.total {
-		left := time.Since(p.start) / time.Duration(n) * time.Duration(p.total-done)
-		s += "  left " + left.Round(time.Second).String()
+	if bar != "" {
+		count += " " + bar
 	}
-	return s
+	for n := len(notes); ; n-- {
+		line := count
+		if n > 0 {
+			line += "  " + strings.Join(notes[:n], ", ")
+		}
+		line += left
+		if utf8.RuneCountInString(line) <= width {
+			return line
+		}
+		if n == 0 {
+			return string([]rune(line)[:max(0, width)])
+		}
+	}
+}
+
+// bar draws how far the work is in so many columns.
+func (p *Progress) bar(done, width int) string {
+	inner := width - 2
+	full := min(inner, inner*done/p.total)
+	return "[" + strings.Repeat("#", full) + strings.Repeat("-", inner-full) + "]"
+}
+
+// draw writes a line over the one shown. What cannot be drawn must not stop the work.
+func (p *Progress) draw(line string, width int) {
+	blank := min(width, utf8.RuneCountInString(p.shown)) - utf8.RuneCountInString(line)
+	fmt.Fprint(p.w, "\r", line, strings.Repeat(" ", max(0, blank)))
+	p.shown = line
 }
 
 // Say writes a line that stays, above the bar where there is one.
 func (p *Progress) Say(line string) {
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
+	shown := p.shown
+	p.Done()
 	fmt.Fprintln(p.w, line)
+	if shown != "" {
+		p.draw(shown, columns(p.terminal)-1)
+	}
 }
 
 // Done takes the bar away.
 func (p *Progress) Done() {
-	if p.bar != nil {
-		_ = p.bar.Finish()
+	if p.shown != "" {
+		p.draw("", columns(p.terminal)-1)
+		fmt.Fprint(p.w, "\r")
+		p.shown = ""
 	}
 }
