@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,6 +99,19 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("seeds 5, 5 and 6 gave %v, %v and %v", first.NewIDs, again.NewIDs, other.NewIDs)
 	}
 
+	// each prompt of a file has random numbers of its own: the first those of the seed, the next those of the one behind it
+	same := writeFile(t, "same", strings.Repeat("Say one.\n", 10))
+	drawn := map[string]bool{}
+	for i, r := range answers(t, "", "--model", dir, "--prompts", same, "--temperature", "3", "--ignore-eos", "--max-new-tokens", "30", "--top-p", "1", "--seed", "5") {
+		drawn[r.Text] = true
+		if alone := with(append(hot, fmt.Sprint(5+i))...); !slices.Equal(r.NewIDs, alone.NewIDs) {
+			t.Errorf("prompt %d is answered %q, with the seed %d alone %q", i, r.Text, 5+i, alone.Text)
+		}
+	}
+	if len(drawn) != 10 {
+		t.Errorf("the same line ten times has %d answers", len(drawn))
+	}
+
 	// prompts from a file and a pipe, in every spelling; and as text
 	lines := "Say one.\n\n\"Say two.\"\n{\"prompt\": \"Say one.\"}\n{\"messages\": [{\"role\": \"user\", \"content\": \"Say two.\"}]}\n"
 	want := []string{"One!", "Two, dear.\nTwo.", "One!", "Two, dear.\nTwo."}
@@ -119,53 +130,6 @@ func TestGenerate(t *testing.T) {
 	}
 	wantCode(t, exitUsage, []string{":2: ", "neither"}, "generate", "--model", dir, "--prompts", writeFile(t, "bad", "fine", `{"text": "x"}`))
 	wantCode(t, exitUsage, []string{"no prompt"}, "generate", "--model", dir, "--prompts", writeFile(t, "none", " "))
-}
-
-func TestChatOverAPipe(t *testing.T) {
-	dir := taught(t)
-	o := invoke(t.Context(), "Say one.\n/reset\n\nSay two.\n/quit\nSay one.\n", "chat", "--model", dir, "--temperature", "0", "--dtype", "float32")
-	if o.code != exitOK || o.stdout != "> One!\n> > > Two, dear.\nTwo.\n> " {
-		t.Errorf("exit code %d, said %q\n%s", o.code, o.stdout, o.stderr)
-	}
-	o = invoke(t.Context(), "Say one.", "chat", "--model", dir, "--temperature", "0", "--dtype", "float32")
-	if o.code != exitOK || o.stdout != "> One!\n> \n" {
-		t.Errorf("at the end of its input: exit code %d, said %q\n%s", o.code, o.stdout, o.stderr)
-	}
-}
-
-// An interrupt ends the answer it falls into and no more; the next, at the prompt, ends the chat.
-func TestInterruptsOfAChat(t *testing.T) {
-	in, user := io.Pipe()
-	defer in.Close()
-	interrupts := make(chan os.Signal, 1)
-	var out strings.Builder
-	var taken []string
-	err := make(chan error)
-	waiting := make(chan struct{})
-	go func() {
-		err <- converse(t.Context(), streams{in, &out, io.Discard}, interrupts, func(ctx context.Context, line string) error {
-			taken = append(taken, line)
-			waiting <- struct{}{}
-			if line == "long" {
-				<-ctx.Done()
-			}
-			return nil
-		})
-	}()
-	fmt.Fprintln(user, "long")
-	<-waiting
-	interrupts <- os.Interrupt
-	fmt.Fprintln(user, "short") // read only at the next prompt
-	<-waiting
-	fmt.Fprintln(user, "")
-	fmt.Fprintln(user, "") // read once the line before it was taken at the prompt, so the answer is over
-	interrupts <- os.Interrupt
-	if e := <-err; exitCode(e) != exitInterrupted {
-		t.Errorf("ended with %v", e)
-	}
-	if strings.Join(taken, " ") != "long short" || !strings.HasPrefix(out.String(), "> > > ") {
-		t.Errorf("took %q, said %q", taken, out.String())
-	}
 }
 
 // Conversations to be answered keep what rows keep; --system is for those that have none.
@@ -195,40 +159,6 @@ func TestPromptsOfConversations(t *testing.T) {
 	}
 	wantCode(t, exitUsage, []string{":1: ", "tools"}, "generate", "--model", dir, "--prompts", writeFile(t, "bad", `{"messages": [{"role": "user", "content": "x"}], "tools": 5}`))
 	wantCode(t, exitUsage, []string{":1: ", "--raw"}, "generate", "--model", dir, "--raw", "--prompts", file)
-}
-
-// eval's loss and exact answers of a model that has learned its rows by heart, beside one that has not.
-func TestEval(t *testing.T) {
-	rows := writeFile(t, "rows.jsonl", `{"instruction": "Say one.", "output": "One!"}`, `{"instruction": "Say two.", "output": "Never."}`)
-	dir := taught(t)
-	var v []verdict
-	o := wantCode(t, exitOK, nil, "eval", "--model", dir, "--data", rows, "--answers", "--json", "--dtype", "float32")
-	if err := json.Unmarshal([]byte(o.stdout), &v); err != nil {
-		t.Fatal(err)
-	}
-	if len(v) != 1 || v[0].Exact == nil || *v[0].Exact != 0.5 || len(v[0].Answers) != 2 || v[0].Answers[0].Got != "One!" || v[0].Tokens != len("One!")+len("Never.")+2 {
-		t.Errorf("%s", o.stdout)
-	}
-	if s := wantCode(t, exitOK, nil, "eval", "--model", dir, "--data", rows, "--answers", "--limit", "1").stdout; !strings.Contains(s, "1 of 1 answers exactly right (100.0 %), of the first of 2 rows") {
-		t.Errorf("%s", s)
-	}
-	if exactMatch(nil) != nil {
-		t.Error("a share of no answers")
-	}
-
-	// what was dropped and what is odd is said
-	rows = writeFile(t, "long.jsonl", `{"instruction": "Say one.", "output": "One!"}`, `{"instruction": "", "output": "Two."}`, fmt.Sprintf(`{"instruction": "a", "output": "%s"}`, strings.Repeat("long ", 60)))
-	judge := []string{"eval", "--model", dir, "--data", rows, "--max-length", "100", "--overlength", "drop"}
-	s := wantCode(t, exitOK, nil, judge...).stdout
-	for _, w := range []string{rows + ": 3 rows (instruction), 2 examples", "over --max-length: 0 cut, 0 split, 1 dropped", rows + ":2: "} {
-		if !strings.Contains(s, w) {
-			t.Errorf("%q is not in\n%s", w, s)
-		}
-	}
-	v = nil
-	if err := json.Unmarshal([]byte(wantCode(t, exitOK, nil, append(judge, "--json")...).stdout), &v); err != nil || len(v) != 1 || v[0].Rows.Dropped != 1 || v[0].Rows.Warnings != 1 {
-		t.Errorf("%+v (%v)", v, err)
-	}
 }
 
 // An adapter goes with the template and tokenizer it was trained with; another is refused, unless it is wanted.

@@ -69,7 +69,7 @@ func TestExitCodes(t *testing.T) {
 		{exitDevice, "or a smaller data.max_length than the longest", crowd.with(lesson{"compute.recompute": "auto"}).args("plan")},
 		{exitData, plain + ":1: no answer to compare with", []string{"eval", "--model", dir, "--data", plain, "--answers"}},
 		{exitFailed, "model.safetensors", set("model", damaged)},
-		{exitFailed, "is not empty", []string{"new-model", dir}},
+		{exitUsage, "is not empty", []string{"new-model", dir}},
 	} {
 		wantCode(t, c.code, []string{c.says}, c.args...)
 	}
@@ -205,5 +205,5 @@ func TestNewModel(t *testing.T) {
 		wantCode(t, exitOK, nil, "generate", "--model", dir, "--prompt", "Hello", "--max-new-tokens", "2", "--greedy")
 	}
 	wantCode(t, exitUsage, []string{"float32, bfloat16, float16"}, "new-model", filepath.Join(t.TempDir(), "x"), "--dtype", "int8")
-	wantCode(t, exitFailed, []string{"gpt2", "llama"}, "new-model", filepath.Join(t.TempDir(), "x"), "--model-type", "gpt2")
+	wantCode(t, exitUsage, []string{"gpt2", "llama"}, "new-model", filepath.Join(t.TempDir(), "x"), "--model-type", "gpt2")
 }

@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"attune/data"
 	"attune/data/chat"
 	"attune/engine/generate"
+	"attune/engine/session"
 
 	"github.com/spf13/cobra"
 )
@@ -20,12 +22,8 @@ import (
 // chatOptions are the flags of `attune chat`.
 type chatOptions struct {
 	modelFlags
-	system      string
-	maxNew      int
-	temperature float64
-	topP        float64
-	seed        uint64
-	greedy      bool
+	samplingFlags
+	system string
 }
 
 func newChat(s streams) *cobra.Command {
@@ -39,24 +37,16 @@ Ctrl-C ends an answer; at the prompt, the chat.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), s, o) },
 	}
 	o.modelFlags.add(cmd)
-	f := cmd.Flags()
-	f.StringVar(&o.system, "system", "", "system prompt")
-	f.IntVar(&o.maxNew, "max-new-tokens", 512, "of one answer")
-	f.Float64Var(&o.temperature, "temperature", 0.7, "0 = greedy")
-	f.BoolVar(&o.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
-	f.Float64Var(&o.topP, "top-p", 0.95, "nucleus sampling")
-	f.Uint64Var(&o.seed, "seed", 1, "of the sampling")
+	o.samplingFlags.add(cmd, 512)
+	cmd.Flags().StringVar(&o.system, "system", "", "system prompt of the conversation")
 	return cmd
 }
 
 func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
-	if o.greedy {
-		o.temperature = 0
-	}
-	if err := checkSampling(o.maxNew, o.temperature, o.topP); err != nil {
+	if err := o.samplingFlags.check(); err != nil {
 		return err
 	}
-	l, err := o.load(s.err, true)
+	l, err := o.open(s.err)
 	if err != nil {
 		return err
 	}
@@ -64,50 +54,93 @@ func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
 	if l.text.tmpl == nil {
 		return l.text.noTemplate
 	}
-	d, err := l.session.NewDecoder(min(l.window(), chatWindow))
+	rows := min(l.window(), chatWindow)
+	n, err := l.decoding(rows, rows, "take a smaller model")
+	if err != nil {
+		return err
+	}
+	if err := l.place(n); err != nil {
+		return err
+	}
+	d, err := l.session.NewDecoder(rows)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 
-	fresh := func() data.Conversation {
-		var c data.Conversation
-		if o.system != "" {
-			c.Messages = append(c.Messages, data.Message{Role: "system", Content: o.system})
-		}
-		return c
-	}
-	conv, turn := fresh(), uint64(0)
-	take := func(ctx context.Context, line string) error {
-		if line == "/reset" {
-			conv = fresh()
-			return nil
-		}
-		conv.Messages = append(conv.Messages, data.Message{Role: "user", Content: line})
-		ids, err := l.text.tmpl.EncodePrompt(l.text.tok, conv, chat.EncodeOptions{})
-		if err != nil {
-			return err
-		}
-		if len(ids) >= d.Rows() {
-			fmt.Fprintf(s.err, "the conversation has %d tokens, the context %d: starting anew\n", len(ids), d.Rows())
-			conv = fresh()
-			return nil
-		}
-		r, err := generate.Run(ctx, d, l.text.tok, ids, generate.Options{MaxNewTokens: o.maxNew, Stops: l.text.stops, Continue: true,
-			Sampling: generate.Sampling{Temperature: o.temperature, TopP: o.topP, Seed: o.seed + turn}, OnText: func(t string) { fmt.Fprint(s.out, t) }})
-		if err != nil {
-			return err
-		}
-		turn++
-		fmt.Fprintln(s.out)
-		conv.Messages = append(conv.Messages, data.Message{Role: "assistant", Content: r.Text}) // as far as it came
-		return nil
-	}
+	t := &talk{s: s, o: o, l: l, d: d}
+	t.reset()
 	interrupts := make(chan os.Signal, 1)
 	signal.Reset(os.Interrupt) // from here on it does not end the program
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
-	return converse(ctx, s, interrupts, take)
+	return converse(ctx, s, interrupts, t.take)
+}
+
+// talk is a conversation with a model.
+type talk struct {
+	s        streams
+	o        chatOptions
+	l        *loaded
+	d        *session.Decoder
+	messages []data.Message
+	turns    int // answered, of all conversations
+}
+
+// reset forgets the conversation.
+func (t *talk) reset() {
+	t.messages = nil
+	if t.o.system != "" {
+		t.messages = []data.Message{{Role: "system", Content: t.o.system}}
+	}
+}
+
+// take answers a line, or does what it says. What cannot be answered is said, and not remembered.
+func (t *talk) take(ctx context.Context, line string) error {
+	if line == "/reset" {
+		t.reset()
+		return nil
+	}
+	before := t.messages
+	ids, err := t.ask(line)
+	if err == nil && len(ids) >= t.d.Rows() {
+		long := len(ids)
+		t.reset()
+		if ids, err = t.ask(line); err == nil && len(ids) < t.d.Rows() {
+			fmt.Fprintf(t.s.err, "the conversation has %d tokens, the context %d: starting anew with this line\n", long, t.d.Rows())
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(ids) >= t.d.Rows():
+		fmt.Fprintf(t.s.err, "the line alone has %d tokens, the context %d: write a shorter one\n", len(ids), t.d.Rows())
+		t.messages = before
+		return nil
+	}
+	if err := t.l.text.known(ids, t.l.model); err != nil {
+		fmt.Fprintln(t.s.err, err)
+		t.messages = before
+		return nil
+	}
+	r, err := generate.Run(ctx, t.d, t.l.text.tok, ids, generate.Options{MaxNewTokens: t.o.maxNew, Stops: t.l.text.stops, Continue: true,
+		Sampling: t.o.sampling(t.turns), OnText: func(text string) { fmt.Fprint(t.s.out, text) }})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(t.s.out)
+	if r.StopReason == generate.StopFull {
+		fmt.Fprintf(t.s.err, "the answer ends where the context of %d tokens does\n", t.d.Rows())
+	}
+	t.turns++
+	t.messages = append(t.messages, data.Message{Role: "assistant", Content: r.Text}) // as far as it came
+	return nil
+}
+
+// ask adds a line to the conversation and gives the ids of all of it, up to where the answer begins.
+func (t *talk) ask(line string) ([]int32, error) {
+	t.messages = append(slices.Clip(t.messages), data.Message{Role: "user", Content: line})
+	return t.l.text.tmpl.EncodePrompt(t.l.text.tok, data.Conversation{Messages: t.messages}, chat.EncodeOptions{})
 }
 
 // converse reads lines and has each taken. An interrupt while one is taken ends only the context of that; at the prompt it

@@ -38,6 +38,7 @@ func newConfig(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.Absolute() // what is shown may be saved anywhere
 			if asJSON {
 				return writeJSON(s.out, c.Map())
 			}

@@ -13,7 +13,7 @@ import (
 type diagnosis struct {
 	Attune     buildInfo `json:"attune"`
 	Cores      int       `json:"cores"`
-	MemoryFree int64     `json:"memory_free_bytes"`
+	MemoryFree *int64    `json:"memory_free_bytes,omitempty"` // nil = the system does not say
 	Device     string    `json:"device"`
 	Why        string    `json:"why"`
 	Dtype      string    `json:"dtype"`
@@ -40,22 +40,42 @@ func runDoctor(s streams, device string, asJSON bool) error {
 		return err
 	}
 	defer d.Close()
-	free, err := d.MemoryFree()
-	if err != nil {
-		return fmt.Errorf("ask for free memory: %w", err)
-	}
-	dt, err := d.Dtype("auto")
+	x, err := diagnose(d)
 	if err != nil {
 		return err
 	}
-	x := diagnosis{Attune: readBuildInfo(), Cores: runtime.GOMAXPROCS(0), MemoryFree: free, Device: d.Name(), Why: d.Why, Dtype: dt.String(), Tuned: d.Tuned}
 	if asJSON {
 		return writeJSON(s.out, x)
 	}
-	fmt.Fprintf(s.out, "%s\ncores        %d\nmemory free  %.1f GiB\ndevice       %s (%s)\ndtype        auto means %s here\n",
-		x.Attune, x.Cores, float64(x.MemoryFree)/(1<<30), x.Device, x.Why, x.Dtype)
-	if !x.Tuned {
-		fmt.Fprintln(s.out, "kernels      plain Go: this build has no C kernels; build with gcc and CGO_ENABLED=1 for many times the speed")
+	_, err = fmt.Fprint(s.out, x)
+	return err
+}
+
+func diagnose(d *session.Device) (diagnosis, error) {
+	free, err := memoryFree(d)
+	if err != nil {
+		return diagnosis{}, fmt.Errorf("ask for free memory: %w", err)
 	}
-	return nil
+	dt, err := d.Dtype("auto")
+	if err != nil {
+		return diagnosis{}, err
+	}
+	x := diagnosis{Attune: readBuildInfo(), Cores: runtime.GOMAXPROCS(0), Device: d.Name(), Why: d.Why, Dtype: dt.String(), Tuned: d.Tuned}
+	if free != unlimited {
+		x.MemoryFree = &free
+	}
+	return x, nil
+}
+
+func (x diagnosis) String() string {
+	memory := "unknown"
+	if x.MemoryFree != nil {
+		memory = fmt.Sprintf("%.1f GiB", float64(*x.MemoryFree)/(1<<30))
+	}
+	text := fmt.Sprintf("%s\ncores        %d\nmemory free  %s\ndevice       %s (%s)\ndtype        auto means %s here\n",
+		x.Attune, x.Cores, memory, x.Device, x.Why, x.Dtype)
+	if !x.Tuned {
+		text += "kernels      plain Go: this build has no C kernels; build with gcc and CGO_ENABLED=1 for many times the speed\n"
+	}
+	return text
 }

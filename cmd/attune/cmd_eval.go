@@ -3,17 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
-	"strings"
 
-	"attune/data"
 	"attune/data/chat"
 	"attune/data/corpus"
-	"attune/data/loader"
 	"attune/data/source"
 	"attune/engine/eval"
+	"attune/internal/config"
 	"attune/internal/obs"
 
 	"github.com/spf13/cobra"
@@ -22,7 +19,10 @@ import (
 // evalOptions are the flags of `attune eval`.
 type evalOptions struct {
 	modelFlags
+	runFile      string
 	rows, format string
+	system       string
+	trainOn      string
 	maxLength    int
 	overlength   string
 	answers      bool
@@ -30,76 +30,137 @@ type evalOptions struct {
 	maxNew       int
 	samples      int
 	asJSON       bool
+	cfg          config.Config // of the run file, or the defaults, with the flags over them
 }
 
 func newEval(s streams) *cobra.Command {
 	var o evalOptions
+	d := config.Default()
 	cmd := &cobra.Command{
-		Use:   "eval --model DIR --data rows.jsonl",
+		Use:   "eval --model DIR --data rows.jsonl | -c run.yaml",
 		Short: "Judge a model on held-out rows; with --adapter, beside its base",
 		Long: `eval prints the mean loss of the rows' trained tokens and, with --answers, generates each row's last assistant turn
 greedily and counts those that are exactly right. With --adapter both the base and the adapted model are judged. The loss is
-over all rows but what --overlength drops or cuts; the answers over all rows, or the first of them with --limit.`,
+over all rows but what --overlength drops or cuts; the answers over all rows, or the first of them with --limit.
+
+With -c everything that decides the loss is a run's: model, template, data.eval, system prompt, what is trained, lengths and
+dtype, so that its adapter has the loss that training printed. Flags stand instead of single settings.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd.Context(), s, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.settle(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return runEval(cmd.Context(), s, o)
+		},
 	}
 	o.modelFlags.add(cmd)
 	f := cmd.Flags()
+	f.StringVarP(&o.runFile, "config", "c", "", "run file to take the settings and held-out rows from")
 	f.StringVar(&o.rows, "data", "", "held-out rows")
-	f.StringVar(&o.format, "format", "auto", "schema of the rows")
-	f.IntVar(&o.maxLength, "max-length", 2048, "longest example, in tokens")
-	f.StringVar(&o.overlength, "overlength", "error", "what happens to a longer one: error, truncate, split or drop")
+	f.StringVar(&o.format, "format", "auto", "schema of --data")
+	f.StringVar(&o.system, "system", "", "system prompt of rows that have none")
+	f.StringVar(&o.trainOn, "train-on", d.Data.TrainOn, "assistant turns that the loss is over: all or last")
+	f.IntVar(&o.maxLength, "max-length", d.Data.MaxLength, "longest example, in tokens")
+	f.StringVar(&o.overlength, "overlength", d.Data.Overlength, "what happens to a longer one: error, truncate, split or drop")
 	f.BoolVar(&o.answers, "answers", false, "generate answers and count the exact ones")
 	f.IntVar(&o.limit, "limit", 0, "answer only so many rows (0 = all)")
-	f.IntVar(&o.maxNew, "max-new-tokens", 128, "of one answer")
+	f.IntVar(&o.maxNew, "max-new-tokens", 128, "most tokens of one answer")
 	f.IntVar(&o.samples, "samples", 5, "answers shown")
 	f.BoolVar(&o.asJSON, "json", false, "as JSON, with every answer")
 	return cmd
 }
 
-// verdict is how one model did.
-type verdict struct {
-	Model   string        `json:"model"`
-	Adapter string        `json:"adapter,omitempty"`
-	Rows    corpus.Report `json:"rows"` // that the loss is over, and what became of the others
-	Loss    float64       `json:"loss"`
-	Tokens  int           `json:"tokens"`
-	Exact   *float64      `json:"exact_match,omitempty"` // share of the answers
-	Answers []eval.Answer `json:"answers,omitempty"`
+// settle lays the flags that were given over the run file's settings, or their defaults.
+func (o *evalOptions) settle(given func(flag string) bool) (err error) {
+	o.cfg = config.Default()
+	if o.runFile != "" {
+		if o.cfg, err = config.Load(o.runFile, nil); err != nil {
+			return err
+		}
+	}
+	c := &o.cfg
+	lay(given("model"), &o.model, &c.Model)
+	lay(given("template"), &o.template, &c.Template)
+	lay(given("device"), &o.device, &c.Compute.Device)
+	lay(given("dtype"), &o.dtype, &c.Compute.Dtype)
+	lay(given("threads"), &o.threads, &c.Compute.Threads)
+	lay(given("system"), &o.system, &c.System)
+	lay(given("train-on"), &o.trainOn, &c.Data.TrainOn)
+	lay(given("max-length"), &o.maxLength, &c.Data.MaxLength)
+	lay(given("overlength"), &o.overlength, &c.Data.Overlength)
+	if given("data") {
+		c.Data.Eval = []config.Source{{Path: o.rows, Format: o.format}}
+	} else if given("format") {
+		return usagef("--format is the schema of --data; a run file has it beside each file")
+	}
+	return nil
 }
 
-func runEval(ctx context.Context, s streams, o evalOptions) error {
+// lay has a flag that was given overrule the setting, and otherwise the setting fill in the flag.
+func lay[T any](given bool, flag, setting *T) {
+	if given {
+		*setting = *flag
+	} else {
+		*flag = *setting
+	}
+}
+
+// verdict is how one model did.
+type verdict struct {
+	Model   string          `json:"model"`
+	Adapter string          `json:"adapter,omitempty"`
+	Rows    []corpus.Report `json:"rows"` // of each file, what the loss is over and what became of the rest
+	Loss    float64         `json:"loss"`
+	Tokens  int             `json:"tokens"`
+	Exact   *float64        `json:"exact_match,omitempty"` // share of the answers
+	Answers []eval.Answer   `json:"answers,omitempty"`
+}
+
+func runEval(ctx context.Context, s streams, o evalOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	var verdicts []verdict
-	for _, adapted := range []bool{false, true} {
-		if adapted && o.adapter == "" {
-			break
-		}
-		v, err := o.judge(ctx, s, adapted)
-		if err != nil {
+	l, err := o.open(s.err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	h, err := o.read(ctx, s, l)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeSets(h.sets)) }()
+	verdicts := []verdict{{Model: o.model}}
+	if o.adapter != "" {
+		verdicts = append(verdicts, verdict{Model: o.model, Adapter: o.adapter})
+	}
+	for i := range verdicts {
+		if err := o.judge(ctx, s, l, h, &verdicts[i]); err != nil {
 			return err
 		}
-		verdicts = append(verdicts, v)
 	}
 	if o.asJSON {
 		return writeJSON(s.out, verdicts)
 	}
-	printVerdicts(s, verdicts, o.samples)
+	printVerdicts(s, verdicts, o.names().MaxLength, o.samples)
 	return nil
 }
 
 func (o *evalOptions) check() error {
-	if o.rows == "" {
-		return usagef("no rows; give a file with --data")
+	if len(o.cfg.Data.Eval) == 0 {
+		return usagef("no rows; give a file with --data, or a run file that has data.eval with -c")
+	}
+	for _, f := range o.cfg.Data.Eval {
+		if _, err := os.Stat(f.Path); err != nil {
+			return usagef("--data: %w", err)
+		}
 	}
 	policies := []chat.Policy{chat.Refuse, chat.Truncate, chat.Split, chat.Drop}
-	switch _, err := os.Stat(o.rows); {
-	case err != nil:
-		return usagef("--data: %w", err)
+	switch {
 	case !slices.Contains(source.Formats(), o.format):
 		return usagef("--format %q; there are %v", o.format, source.Formats())
+	case o.trainOn != "all" && o.trainOn != "last":
+		return usagef("--train-on %q; there are all, last", o.trainOn)
 	case !slices.Contains(policies, chat.Policy(o.overlength)):
 		return usagef("--overlength %q; there are %v", o.overlength, policies)
 	case o.maxLength < 8:
@@ -112,88 +173,49 @@ func (o *evalOptions) check() error {
 	return nil
 }
 
-// judge measures the base or the adapted model.
-func (o *evalOptions) judge(ctx context.Context, s streams, adapted bool) (v verdict, err error) {
-	l, err := o.load(s.err, adapted)
-	if err != nil {
-		return v, err
+// names are what the user has to change where rows are too long: flags, or keys of the run file.
+func (o *evalOptions) names() chat.Names {
+	if o.runFile != "" {
+		return chat.Names{}.OrKeys()
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	v.Model = o.model
-	if adapted {
-		v.Adapter = o.adapter
-	}
-	co, done := counting(s.err, forModel(l.model.Config, os.TempDir(), corpus.Options{Template: l.text.tmpl, NoTemplate: l.text.noTemplate, Tokenizer: l.text.tok, Stops: l.text.stops,
-		MaxLength: o.maxLength, Overlength: chat.Policy(o.overlength)}))
-	sets, reports, err := corpus.ReadAll(ctx, []corpus.File{{Path: o.rows, Format: o.format}}, co)
-	done()
-	if err != nil {
-		return v, err
-	}
-	defer func() { err = errors.Join(err, closeSets(sets)) }()
-	v.Rows = reports[0]
-	if v.Loss, v.Tokens, err = eval.MeanLossOf(ctx, l.session, loader.NewHeld(sets, max(2048, o.maxLength), l.text.pad).Batches()); err != nil || !o.answers {
-		return v, err
-	}
-	rows, err := source.ReadAll(o.rows, source.Options{Format: o.format})
-	if err != nil {
-		return v, err
-	}
-	if o.limit > 0 && o.limit < len(rows) {
-		rows = rows[:o.limit]
-	}
-	if v.Answers, err = o.answer(ctx, s, l, rows); err != nil {
-		return v, err
-	}
-	v.Exact = exactMatch(v.Answers)
-	return v, nil
+	return chat.Names{MaxLength: "--max-length", Overlength: "--overlength"}
 }
 
-// exactMatch is the share of the answers that are right, nil of none: JSON has no 0/0.
-func exactMatch(answers []eval.Answer) *float64 {
-	if len(answers) == 0 {
-		return nil
+// judge measures the model that v names.
+func (o *evalOptions) judge(ctx context.Context, s streams, l *loaded, h heldOut, v *verdict) (err error) {
+	if err := l.build(v.Adapter != ""); err != nil {
+		return err
 	}
-	share := float64(eval.Matches(answers)) / float64(len(answers))
-	return &share
-}
-
-func (o *evalOptions) answer(ctx context.Context, s streams, l *loaded, rows []data.Conversation) ([]eval.Answer, error) {
-	if l.text.tmpl == nil {
-		return nil, l.text.noTemplate
+	answering := eval.AnswerOptions{Stops: l.text.stops, MaxNewTokens: o.maxNew, Window: l.window()}
+	n, err := o.need(l, h, answering)
+	if err != nil {
+		return err
 	}
-	bar := obs.NewProgress(s.err, "answer", 0, len(rows))
+	if err := l.place(n); err != nil {
+		return err
+	}
+	v.Rows = h.reports
+	if v.Loss, v.Tokens, err = eval.MeanLoss(ctx, l.session, h.rows.Batches()); err != nil || !o.answers {
+		return err
+	}
+	bar := obs.NewProgress(s.err, "answer", 0, len(h.questions))
 	defer bar.Done()
-	return eval.Answers(ctx, l.session, l.text.tmpl, l.text.tok, l.text.stops, rows, o.maxNew, l.window(), func(n int) { bar.Step(n, "") })
+	answering.Progress = func(n int) { bar.Step(n) }
+	v.Answers, err = eval.Answers(ctx, l.session, l.text.tok, h.questions, answering)
+	v.Exact = exactMatch(v.Answers)
+	return err
 }
 
-func printVerdicts(s streams, vs []verdict, samples int) {
-	names := []string{"base", "tuned"}
-	printRows(s.out, "rows", "--max-length", vs[0].Rows)
-	for i, v := range vs {
-		fmt.Fprintf(s.out, "%-6s loss %.4f over %d tokens", names[i], v.Loss, v.Tokens)
-		if v.Exact != nil {
-			fmt.Fprintf(s.out, ", %d of %d answers exactly right (%.1f %%)", eval.Matches(v.Answers), len(v.Answers), 100**v.Exact)
-			if n := v.Rows.Rows; len(v.Answers) < n {
-				fmt.Fprintf(s.out, ", of the first of %d rows", n)
-			}
+// need is what judging takes: an arena for losses and answers alike, and the answers' cache.
+func (o *evalOptions) need(l *loaded, h heldOut, a eval.AnswerOptions) (n need, err error) {
+	less := "take a smaller " + o.names().MaxLength
+	if o.answers {
+		rows, prompt := a.Room(h.questions)
+		if n, err = l.decoding(rows, prompt, less+" or --max-new-tokens"); err != nil {
+			return n, err
 		}
-		fmt.Fprintln(s.out)
+		less = n.less
 	}
-	for i := range min(samples, len(vs[0].Answers)) {
-		a := vs[0].Answers[i]
-		fmt.Fprintf(s.out, "\nrow      %s\nexpected %s\n", oneLine(a.Prompt), oneLine(a.Expected))
-		for k, v := range vs {
-			fmt.Fprintf(s.out, "%-8s %s\n", names[k], oneLine(v.Answers[i].Got))
-		}
-	}
-}
-
-// oneLine shows a text in a line of its own.
-func oneLine(t string) string {
-	t = strings.ReplaceAll(strings.TrimSpace(t), "\n", `\n`)
-	if r := []rune(t); len(r) > 100 {
-		t = string(r[:100]) + "..."
-	}
-	return t
+	loss, err := l.session.JudgingBytes(h.rows.Longest)
+	return need{cache: n.cache, arena: max(n.arena, loss), less: less}, err
 }

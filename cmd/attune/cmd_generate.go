@@ -22,15 +22,11 @@ import (
 // generateOptions are the flags of `attune generate`.
 type generateOptions struct {
 	modelFlags
+	samplingFlags
 	prompt, prompts string
 	system          string
-	greedy          bool
 	raw, ignoreEOS  bool
 	asJSON          bool
-	maxNew          int
-	temperature     float64
-	topP            float64
-	seed            uint64
 }
 
 func newGenerate(s streams) *cobra.Command {
@@ -39,22 +35,19 @@ func newGenerate(s streams) *cobra.Command {
 		Use:   "generate --model DIR --prompt TEXT",
 		Short: "Answer prompts with a model, with or without an adapter",
 		Long: `generate answers --prompt, or each line of --prompts: plain text, or JSON with "prompt" or "messages". The prompt goes
-through the chat template as a user's turn; with --raw it is taken as it is, behind the tokenizer's own begin token.`,
+through the chat template as a user's turn; with --raw it is taken as it is, behind the tokenizer's own begin token. Each
+prompt has random numbers of its own: the first those of --seed, the next those of --seed + 1.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runGenerate(cmd.Context(), s, o, cmd.Flags().Changed("prompt"))
 		},
 	}
 	o.modelFlags.add(cmd)
+	o.samplingFlags.add(cmd, 256)
 	f := cmd.Flags()
 	f.StringVar(&o.prompt, "prompt", "", "the text to answer")
 	f.StringVar(&o.prompts, "prompts", "", "file with one prompt a line (- = standard input)")
 	f.StringVar(&o.system, "system", "", "system prompt, for conversations that have none")
-	f.BoolVar(&o.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
-	f.Float64Var(&o.temperature, "temperature", 0.7, "")
-	f.Float64Var(&o.topP, "top-p", 0.95, "nucleus sampling: the most likely tokens with this probability together")
-	f.Uint64Var(&o.seed, "seed", 1, "of the sampling")
-	f.IntVar(&o.maxNew, "max-new-tokens", 256, "")
 	f.BoolVar(&o.raw, "raw", false, "no chat template: the tokenizer's own begin token and the text")
 	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "go on behind end-of-turn tokens")
 	f.BoolVar(&o.asJSON, "json", false, "one JSON object a prompt: prompt_ids, new_ids, text, stop_reason")
@@ -68,29 +61,14 @@ func (o *generateOptions) check(prompted bool) error {
 	case o.raw && o.system != "":
 		return usagef("--system goes through the chat template, which --raw leaves out; put the text into the prompt")
 	}
-	if o.greedy {
-		o.temperature = 0
-	}
-	return checkSampling(o.maxNew, o.temperature, o.topP)
-}
-
-func checkSampling(maxNew int, temperature, topP float64) error {
-	switch {
-	case maxNew < 1:
-		return usagef("--max-new-tokens %d; it must be at least 1", maxNew)
-	case !(temperature >= 0):
-		return usagef("--temperature %g; it must not be negative", temperature)
-	case !(topP > 0 && topP <= 1):
-		return usagef("--top-p %g; it must be over 0 and at most 1", topP)
-	}
-	return nil
+	return o.samplingFlags.check()
 }
 
 func runGenerate(ctx context.Context, s streams, o generateOptions, prompted bool) (err error) {
 	if err := o.check(prompted); err != nil {
 		return err
 	}
-	l, err := o.load(s.err, true)
+	l, err := o.open(s.err)
 	if err != nil {
 		return err
 	}
@@ -117,12 +95,20 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, prompted boo
 	if longest > l.window() {
 		return usagef("the longest prompt has %d tokens, the model's context %d", longest, l.window())
 	}
-	d, err := l.session.NewDecoder(min(longest+o.maxNew, l.window()))
+	rows := longest + min(o.maxNew, l.window()-longest)
+	n, err := l.decoding(rows, longest, "take a smaller model, or a smaller --max-new-tokens")
+	if err != nil {
+		return err
+	}
+	if err := l.place(n); err != nil {
+		return err
+	}
+	d, err := l.session.NewDecoder(rows)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	g := generate.Options{Sampling: generate.Sampling{Temperature: o.temperature, TopP: o.topP, Seed: o.seed}, MaxNewTokens: o.maxNew, Stops: l.text.stops}
+	g := generate.Options{MaxNewTokens: o.maxNew, Stops: l.text.stops}
 	if o.ignoreEOS {
 		g.Stops = nil
 	}
@@ -133,7 +119,8 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, prompted boo
 			_ = w.Flush()
 		}
 	}
-	for _, ids := range prompts {
+	for i, ids := range prompts {
+		g.Sampling = o.sampling(i)
 		r, err := generate.Run(ctx, d, l.text.tok, ids, g)
 		if err != nil {
 			return err

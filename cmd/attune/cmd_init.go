@@ -52,27 +52,46 @@ func runInit(s streams, path string, o initOptions) error {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) && !o.force {
 		return usagef("%s is there already; name another file, or --force to write over it", path)
 	}
-	c := config.Default()
+	here, err := workingDir()
+	if err != nil {
+		return fmt.Errorf("write run file: %w", err)
+	}
 	base := filepath.Dir(path)
-	c.Model, c.RunDir = fromFile(base, o.model), fromFile(base, o.runDir)
-	c.Data.Train = []config.Source{{Path: fromFile(base, o.train), Format: "auto", Weight: 1, Repeat: 1}}
+	c := config.Default()
+	c.Model, c.RunDir = fromFile(here, base, o.model), fromFile(here, base, o.runDir)
+	c.Data.Train = []config.Source{{Path: fromFile(here, base, o.train), Format: "auto", Weight: 1, Repeat: 1}}
 	if o.eval != "" {
-		c.Data.Eval = []config.Source{{Path: fromFile(base, o.eval), Format: "auto", Weight: 1, Repeat: 1}}
+		c.Data.Eval = []config.Source{{Path: fromFile(here, base, o.eval), Format: "auto", Weight: 1, Repeat: 1}}
 	}
 	head := "# attune run file. Check it: attune plan -c " + path + "   Run it: attune train -c " + path + "\n" +
-		"# Paths are relative to this file. Keys that are left out have the values shown here.\n\n"
+		"# Paths are relative to this file. model, data.train and run_dir must be there and data.eval may be; any other key that\n" +
+		"# is left out has the value shown here.\n\n"
 	if err := renameio.WriteFile(path, append([]byte(head), c.YAML(true)...), 0o644); err != nil {
 		return fmt.Errorf("write run file: %w", err)
 	}
-	_, err := fmt.Fprintf(s.out, "wrote %s\n", path)
+	_, err = fmt.Fprintf(s.out, "wrote %s\n", path)
 	return err
 }
 
-// fromFile rewrites a path of the command line, relative to where one stands, to be relative to the run file's directory.
-func fromFile(dir, path string) string {
+// workingDir is where one stands, with no link in it: .. is the directory above then.
+func workingDir() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(wd)
+}
+
+// fromFile rewrites a path of the command line, relative to where one stands, to be relative to the run file's directory
+// dir, or absolute where no path leads from there.
+func fromFile(here, dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(here, dir)
+	}
+	path = filepath.Join(here, path)
 	if rel, err := filepath.Rel(dir, path); err == nil {
 		return rel
 	}

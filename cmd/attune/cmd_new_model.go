@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -33,7 +34,9 @@ func newNewModel(s streams) *cobra.Command {
 			default:
 				return usagef("--dtype %q: there are float32, bfloat16, float16", dtype)
 			}
-			if err := model.New(args[0], o); err != nil {
+			if err := model.New(args[0], o); errors.Is(err, model.ErrRefused) {
+				return asUsage(err)
+			} else if err != nil {
 				return err
 			}
 			c, err := model.ReadConfig(args[0])
@@ -51,17 +54,17 @@ func newNewModel(s streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.ModelType, "model-type", "llama", "architecture: "+strings.Join(model.Types(), ", "))
-	f.IntVar(&o.HiddenSize, "hidden-size", 64, "")
+	f.IntVar(&o.HiddenSize, "hidden-size", 64, "width of the model")
 	f.IntVar(&o.IntermediateSize, "intermediate-size", 0, "feed-forward size (0: 8/3 of the hidden size)")
-	f.IntVar(&o.NumHiddenLayers, "num-hidden-layers", 2, "")
-	f.IntVar(&o.NumAttentionHeads, "num-attention-heads", 0, "(0: one for each 16 of the hidden size)")
-	f.IntVar(&o.NumKeyValueHeads, "num-key-value-heads", 0, "(0: as many as attention heads)")
-	f.IntVar(&o.HeadDim, "head-dim", 0, "(0: hidden size / heads)")
+	f.IntVar(&o.NumHiddenLayers, "num-hidden-layers", 2, "layers")
+	f.IntVar(&o.NumAttentionHeads, "num-attention-heads", 0, "query heads (0: one for each 16 of the hidden size)")
+	f.IntVar(&o.NumKeyValueHeads, "num-key-value-heads", 0, "key and value heads (0: as many as query heads)")
+	f.IntVar(&o.HeadDim, "head-dim", 0, "width of a head (0: hidden size / heads)")
 	f.IntVar(&o.MaxPositionEmbeddings, "max-position-embeddings", 2048, "longest context")
-	f.IntVar(&o.SlidingWindow, "sliding-window", 0, "(0: none)")
+	f.IntVar(&o.SlidingWindow, "sliding-window", 0, "tokens that a token attends to, where the architecture has a window (0: all)")
 	f.BoolVar(&o.Untied, "untied", false, "an output head of its own instead of the embedding's weights")
 	f.Float64Var(&o.InitializerRange, "initializer-range", 0.02, "standard deviation of the random matrices")
 	f.StringVar(&dtype, "dtype", "float32", "float32, bfloat16 or float16")
-	f.Uint64Var(&o.Seed, "seed", 1, "")
+	f.Uint64Var(&o.Seed, "seed", 1, "of the random weights")
 	return cmd
 }

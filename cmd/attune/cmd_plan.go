@@ -152,8 +152,7 @@ func (j *job) lessMemory() string {
 	if j.cfg.Compute.Recompute == "none" {
 		do = append(do, "compute.recompute: full")
 	}
-	longest := (j.longest + pack.Quantum - 1) / pack.Quantum * pack.Quantum
-	if n := j.rowTokens(); n > longest {
+	if n := j.rowTokens(); n > pack.RoundUp(j.longest) {
 		do = append(do, fmt.Sprintf("a smaller compute.micro_batch_tokens than %d", n))
 	}
 	do = append(do, fmt.Sprintf("a smaller data.max_length than the longest example's %d tokens", j.longest))

@@ -260,11 +260,7 @@ func openTensors(t *testing.T, path string) *safetensors.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	atEnd(t, f.Close)
 	return f
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,15 @@ func wantCode(t *testing.T, code int, words []string, args ...string) outcome {
 	return o
 }
 
+// atEnd closes something when the test is over.
+func atEnd(t *testing.T, closes func() error) {
+	t.Cleanup(func() {
+		if err := closes(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // smallModel makes a random model whose runs take a second or less.
 func smallModel(t *testing.T, o model.NewOptions) string {
 	t.Helper()
@@ -132,6 +142,9 @@ func (l lesson) with(extra lesson) lesson {
 		for k, v := range m {
 			c[k] = v
 		}
+	}
+	if c["method"] == "full" { // which takes no key of lora's
+		maps.DeleteFunc(c, func(k string, _ any) bool { return strings.HasPrefix(k, "lora.") })
 	}
 	return c
 }

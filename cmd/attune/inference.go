@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 
+	"attune/engine/exec"
 	"attune/engine/model"
 	"attune/engine/peft"
 	"attune/engine/session"
+	"attune/kernels"
 
 	"github.com/spf13/cobra"
 )
@@ -31,17 +33,20 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fs.IntVar(&f.threads, "threads", 0, "0 = all cores")
 }
 
-// loaded is a model ready to run.
+// loaded is a model that was opened. All that can be wrong with it, or with what it is asked, can be found out before its
+// weights are placed.
 type loaded struct {
 	text    *text
 	device  *session.Device
 	model   *model.Checkpoint
-	session *session.Session
+	dtype   kernels.Dtype
+	adapter *peft.Adapter    // nil = none
+	session *session.Session // of build
+	adapted bool             // the session has the adapter
 }
 
-// load opens device, text and model, puts the weights on the device and, with useAdapter, the adapter on them. What is
-// allowed and doubtful is said on w.
-func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
+// open opens device, text, model and adapter, and builds the session of all. What is allowed and doubtful is said on w.
+func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 	switch st, err := os.Stat(f.model); {
 	case f.model == "":
 		return nil, usagef("no model; give one with --model DIR")
@@ -59,6 +64,9 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 	if l.device, err = session.OpenDevice(f.device, f.threads); err != nil {
 		return l, err
 	}
+	if l.dtype, err = l.device.Dtype(f.dtype); err != nil {
+		return l, asUsage(err)
+	}
 	if l.text, err = loadText(f.model, f.template); err != nil {
 		return l, err
 	}
@@ -66,31 +74,99 @@ func (f *modelFlags) load(w io.Writer, useAdapter bool) (l *loaded, err error) {
 		return l, err
 	}
 	l.text.reachable(w, l.model.Config)
-	o := session.Options{Device: l.device, Model: l.model}
-	if o.Dtype, err = l.device.Dtype(f.dtype); err != nil {
-		return l, asUsage(err)
-	}
-	if !useAdapter || f.adapter == "" {
-		if l.session, err = session.New(o); err != nil {
+	if f.adapter != "" {
+		if l.adapter, err = openAdapter(f.adapter); err != nil {
 			return l, err
 		}
-		return l, l.session.Place()
+		if err = allowed(w, l.text.fits(l.adapter), f.allowTemplateChange, "give the --template or --model it was trained with, or --allow-template-change"); err != nil {
+			return l, err
+		}
+		if err = warnBase(w, l.model, l.adapter); err != nil {
+			return l, err
+		}
 	}
-	a, err := openAdapter(f.adapter)
+	return l, l.build(l.adapter != nil)
+}
+
+// build makes the session of the base, or with the adapter on it, in the place of the one before.
+func (l *loaded) build(adapted bool) (err error) {
+	if l.session != nil {
+		if err = l.session.Close(); err != nil {
+			return err
+		}
+	}
+	l.adapted = adapted
+	o := session.Options{Device: l.device, Model: l.model, Dtype: l.dtype}
+	if !adapted {
+		l.session, err = session.New(o)
+		return err
+	}
+	linears, err := l.model.Config.Linears()
 	if err != nil {
-		return l, err
+		return err
 	}
-	err = l.text.fits(a)
-	if err != nil && f.allowTemplateChange {
-		fmt.Fprintln(w, "warning:", err)
-		err = nil
+	c := l.adapter.Config
+	if o.Adapter, err = c.Adapter(linears); err != nil {
+		return err
 	}
+	if l.session, err = session.New(o); err != nil {
+		return err
+	}
+	return l.adapter.Check(c, l.session.Params())
+}
+
+// need is what a use of a model takes of the device beside its weights, in bytes.
+type need struct {
+	cache, arena int64
+	less         string // what makes it smaller
+}
+
+// decoding is the need of texts of up to rows tokens that begin with prompts of up to so many.
+func (l *loaded) decoding(rows, prompt int, less string) (n need, err error) {
+	n.less = less
+	n.cache, n.arena, err = l.session.DecoderBytes(rows, prompt)
+	return n, err
+}
+
+// place puts the session's weights on the device, if they and what is needed beside them fit the memory that is free.
+func (l *loaded) place(n need) error {
+	if err := l.fits(n); err != nil {
+		return err
+	}
+	if err := l.session.Place(); err != nil || !l.adapted {
+		return err
+	}
+	return loadAdapter(l.session, l.adapter)
+}
+
+// fits is an exec.ErrMemory where the session is larger than the memory that is free.
+func (l *loaded) fits(n need) error {
+	free, err := memoryFree(l.device)
 	if err != nil {
-		err = usagef("%w; give the --template or --model it was trained with, or --allow-template-change", err)
-	} else {
-		err = errors.Join(warnBase(w, l.model, a), l.withAdapter(o, a))
+		return err
 	}
-	return l, errors.Join(err, a.Close())
+	base, adapter := weightBytes(l.session)
+	weights := base + adapter + l.device.Resident
+	switch {
+	case weights > free:
+		return fmt.Errorf("%w: the weights take %s, %s are free; take a smaller model", exec.ErrMemory, mib(weights), mib(free))
+	case weights+n.cache+n.arena > free:
+		return fmt.Errorf("%w: weights take %s, the key/value cache %s, activations %s, but %s are free; %s", exec.ErrMemory,
+			mib(weights), mib(n.cache), mib(n.arena), mib(free), n.less)
+	}
+	return nil
+}
+
+// allowed makes a warning on w of a mismatch that the user allows; any other is a wrong use, with what to do about it.
+func allowed(w io.Writer, mismatch error, allow bool, cure string) error {
+	switch {
+	case mismatch == nil:
+		return nil
+	case !allow:
+		return usagef("%w; %s", mismatch, cure)
+	}
+	_, err := fmt.Fprintln(w, "warning:", mismatch)
+	return err
 }
 
 // fits says which of chat template and tokenizer an adapter was trained with another of: it would be spoken to in a
@@ -118,28 +194,6 @@ func warnBase(w io.Writer, m *model.Checkpoint, a *peft.Adapter) error {
 	return err
 }
 
-func (l *loaded) withAdapter(o session.Options, a *peft.Adapter) error {
-	linears, err := l.model.Config.Linears()
-	if err != nil {
-		return err
-	}
-	c := a.Config
-	c.Dropout = 0 // nothing is dropped outside of training
-	if o.Adapter, err = c.Adapter(linears); err != nil {
-		return err
-	}
-	if l.session, err = session.New(o); err != nil {
-		return err
-	}
-	if err := l.session.Place(); err != nil {
-		return err
-	}
-	if err := a.Check(c, l.session.Params()); err != nil {
-		return err
-	}
-	return loadAdapter(l.session, a)
-}
-
 // window is the longest text the model was made for.
 func (l *loaded) window() int { return l.model.Config.MaxPositionEmbeddings }
 
@@ -147,6 +201,9 @@ func (l *loaded) close() error {
 	var errs []error
 	if l.session != nil {
 		errs = append(errs, l.session.Close())
+	}
+	if l.adapter != nil {
+		errs = append(errs, l.adapter.Close())
 	}
 	if l.model != nil {
 		errs = append(errs, l.model.Close())

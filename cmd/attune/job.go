@@ -31,7 +31,6 @@ type job struct {
 	data        *loader.Loader
 	sets        []*loader.Set // training and held-out
 	eval        *loader.Held  // nil = none
-	heldHash    string        // SHA-256 of the held-out examples
 	longest     int           // tokens of the longest training example
 	micro       int           // tokens a packed row may have
 	survey      loader.Survey
@@ -101,16 +100,13 @@ func (j *job) readRows(ctx context.Context, s streams, m *model.Config) error {
 		sources = append(sources, loader.Source{Name: src.Path, Set: sets[i], Weight: src.Weight, Repeat: src.Repeat})
 		j.longest = max(j.longest, reports[i].Longest)
 	}
-	j.data, err = loader.NewSources(sources, loader.Options{ExamplesPerStep: c.Train.ExamplesPerStep, Shuffle: c.Data.Shuffle,
+	j.data, err = loader.New(sources, loader.Options{ExamplesPerStep: c.Train.ExamplesPerStep, Shuffle: c.Data.Shuffle,
 		Seed: uint64(c.Train.Seed), Epochs: c.Train.Epochs, Steps: c.Train.Steps})
 	if err != nil {
 		return &corpus.Error{Files: []error{err}}
 	}
 	if j.micro = c.Compute.MicroBatchTokens; j.micro == 0 {
 		j.micro = max(2048, c.Data.MaxLength)
-	}
-	if j.heldHash, err = hashExamples(sets[n:]); err != nil {
-		return err
 	}
 	j.eval = loader.NewHeld(sets[n:], j.micro, j.text.pad)
 	j.survey = j.data.Survey(j.micro)
@@ -130,7 +126,7 @@ func (j *job) rowTokens() int {
 	if j.survey.Whole {
 		return j.survey.Longest
 	}
-	return max(j.survey.Longest, j.micro/pack.Quantum*pack.Quantum, (j.longest+pack.Quantum-1)/pack.Quantum*pack.Quantum)
+	return max(j.survey.Longest, j.micro/pack.Quantum*pack.Quantum, pack.RoundUp(j.longest))
 }
 
 // heldTokens is the most tokens of a packed row that is only judged.
@@ -207,13 +203,12 @@ func (j *job) checkInitFrom(s streams) error {
 	if err != nil {
 		return err
 	}
-	if err = errors.Join(j.text.fits(a), j.fitsBase(a)); err != nil && l.AllowTemplateChange {
-		fmt.Fprintln(s.err, "warning:", err)
-		err = nil
+	mismatch := errors.Join(j.text.fits(a), j.fitsBase(a))
+	if mismatch != nil {
+		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
 	}
-	if err != nil {
-		err = usagef("lora.init_from: %w; set template or model to what it was trained with, or lora.allow_template_change: true", err)
-	} else {
+	err = allowed(s.err, mismatch, l.AllowTemplateChange, "set template or model to what it was trained with, or lora.allow_template_change: true")
+	if err == nil {
 		err = asUsage(a.Check(j.lora, j.session.Params()))
 	}
 	return errors.Join(err, a.Close())

@@ -6,7 +6,9 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"attune/engine/exec"
 	"attune/engine/nn"
+	"attune/engine/session"
 )
 
 // fixed is the memory that a run takes whatever its rows are, in bytes.
@@ -69,16 +71,22 @@ func (j *job) settle() {
 
 func (j *job) fixedBytes() fixed {
 	f := fixed{Kernels: j.device.Resident, Program: j.program}
-	for _, p := range j.session.Params() {
-		n := elements(p)
-		if p.Trained || p.Kind == nn.Adapter {
-			f.Trained += 4 * n
-		} else {
-			f.Weights += n * j.session.Storage(p).Size()
-		}
-	}
+	f.Weights, f.Trained = weightBytes(j.session)
 	f.Gradients, f.Optimizer = f.Trained, 2*f.Trained
 	return f
+}
+
+// weightBytes is what a session's weights take on its device: those of the base, and those that are trained or an adapter's.
+func weightBytes(s *session.Session) (base, trained int64) {
+	for _, p := range s.Params() {
+		n := elements(p) * s.Storage(p).Size()
+		if p.Trained || p.Kind == nn.Adapter {
+			trained += n
+		} else {
+			base += n
+		}
+	}
+	return base, trained
 }
 
 // trainable counts the parameters that are trained, and all.
@@ -93,19 +101,15 @@ func (j *job) trainable() (trained, all int64) {
 	return trained, all
 }
 
-func elements(p nn.Param) int64 {
-	n := int64(1)
-	for _, d := range p.Shape {
-		n *= int64(d)
-	}
-	return n
-}
+func elements(p nn.Param) int64 { return exec.Type{Shape: p.Shape}.Elems() }
 
 // unlimited stands for the free memory of a system that does not say what it has.
 const unlimited = math.MaxInt64
 
-func (j *job) memoryFree() (int64, error) {
-	free, err := j.device.MemoryFree()
+func (j *job) memoryFree() (int64, error) { return memoryFree(j.device) }
+
+func memoryFree(d *session.Device) (int64, error) {
+	free, err := d.MemoryFree()
 	if errors.Is(err, errors.ErrUnsupported) {
 		return unlimited, nil
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,7 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"attune/engine/exec"
 	"attune/engine/model"
+	"attune/kernels"
 )
 
 // planned is the peak memory that plan expects, in bytes, with what it is made of. The process itself is a part of it,
@@ -35,8 +38,14 @@ var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 // measured is the peak memory of a process that plans or trains, in bytes.
 func measured(t *testing.T, l lesson, command string, flags ...string) int64 {
 	t.Helper()
+	return peak(t, l.args(command, flags...)...)
+}
+
+// peak is the most memory that a process with this command line had, in bytes.
+func peak(t *testing.T, args ...string) int64 {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "status")
-	cmd := program(t.Context(), l.args(command, flags...)...)
+	cmd := program(t.Context(), args...)
 	cmd.Env = append(cmd.Env, peakFile+"="+path)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -92,5 +101,53 @@ func TestPlanIsThePeak(t *testing.T) {
 				t.Errorf("planned %s, measured %s: %+v", mib(want.Total), mib(got), want)
 			}
 		})
+	}
+}
+
+// poor is a device with little memory left.
+type poor struct {
+	exec.Backend
+	free int64
+}
+
+func (p poor) MemoryFree() (int64, error) { return p.free, nil }
+
+// A model is placed only where it and what is done with it fit the memory that is free; what is refused is not touched.
+func TestPlacedOnlyIfItFits(t *testing.T) {
+	dir := smallModel(t, model.NewOptions{Dtype: kernels.BFloat16})
+	l, err := (&modelFlags{model: dir, template: "auto", device: "cpu", dtype: "float32"}).open(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	atEnd(t, l.close)
+	n, err := l.decoding(1000, 300, "ask for less")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _ := weightBytes(l.session)
+	weights := base + l.device.Resident
+	whole := l.device.Backend
+	for _, c := range []struct {
+		free int64
+		says string // "" = it fits
+	}{{weights - 1, "take a smaller model"}, {weights + n.cache + n.arena - 1, "ask for less"}, {weights + n.cache + n.arena, ""}} {
+		l.device.Backend = poor{whole, c.free}
+		err := l.place(n)
+		l.device.Backend = whole
+		if c.says == "" && err != nil || c.says != "" && (exitCode(err) != exitDevice || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%d bytes free: %v", c.free, err)
+		}
+		if placed := l.session.Value(l.session.Params()[0].Name).Buf != nil; placed != (err == nil) {
+			t.Errorf("%d bytes free: placed is %v, though the error is %v", c.free, placed, err)
+		}
+	}
+}
+
+// An answer whose cache cannot fit is refused with what to do.
+func TestCachesThatDoNotFit(t *testing.T) {
+	dir, rows := smallModel(t, model.NewOptions{MaxPositionEmbeddings: 1 << 40}), writeFile(t, "rows.jsonl", sums(0, 4)...)
+	most := []string{"--max-new-tokens", fmt.Sprint(math.MaxInt)}
+	for _, args := range [][]string{{"generate", "--model", dir, "--prompt", "x"}, {"eval", "--model", dir, "--data", rows, "--answers"}} {
+		wantCode(t, exitDevice, []string{"not enough memory", "key/value cache", "--max-new-tokens"}, append(args, most...)...)
 	}
 }

@@ -3,16 +3,13 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"strconv"
 
-	"attune/data/loader"
 	"attune/engine/model"
 	"attune/engine/nn"
 	"attune/engine/peft"
@@ -32,13 +29,17 @@ func (j *job) identity() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	held, err := j.eval.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
 	recipe := sha256.Sum256(recipeOf(j.cfg).YAML(false))
 	return map[string]string{
 		"model":     weights,
 		"tokenizer": j.text.tok.SHA256(),
 		"template":  j.text.hash(),
 		"data":      hex.EncodeToString(rows[:]),
-		"eval":      j.heldHash,
+		"eval":      hex.EncodeToString(held[:]),
 		"recipe":    hex.EncodeToString(recipe[:]),
 	}, nil
 }
@@ -53,27 +54,6 @@ func (j *job) modelHash() (string, error) {
 		j.weightsHash = h
 	}
 	return j.weightsHash, nil
-}
-
-// hashExamples is a SHA-256 of held-out examples in their order: ids, and which of them are trained.
-func hashExamples(sets []*loader.Set) (string, error) {
-	h := sha256.New()
-	var b []byte
-	for _, set := range sets {
-		for i := range set.Len() {
-			e, err := set.Example(i)
-			if err != nil {
-				return "", err
-			}
-			b = binary.LittleEndian.AppendUint64(b[:0], uint64(len(e.IDs)))
-			for k, id := range e.IDs {
-				b = binary.LittleEndian.AppendUint32(b, uint32(id))
-				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.Weights[k]))
-			}
-			h.Write(b)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // baseFact is the name of a base model's fingerprint in what is published.

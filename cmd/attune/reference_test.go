@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"attune/data"
-	"attune/data/pack"
+	"attune/data/loader"
 	"attune/data/tokenizer"
 	"attune/engine/eval"
 	"attune/engine/generate"
@@ -115,15 +115,14 @@ func referenceDir(t *testing.T, model string) string {
 func openFloat32(t *testing.T, dir, adapter string) *loaded {
 	t.Helper()
 	f := modelFlags{model: dir, adapter: adapter, template: "auto", device: "cpu", dtype: "float32"}
-	l, err := f.load(io.Discard, adapter != "")
+	l, err := f.open(io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := l.close(); err != nil {
-			t.Error(err)
-		}
-	})
+	atEnd(t, l.close)
+	if err := l.place(need{}); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 
@@ -209,7 +208,7 @@ func compareMeans(t *testing.T, l *loaded, ref reference) {
 	var sum float64
 	var tokens int
 	mean := func(e ...data.Example) float64 {
-		m, _, err := eval.MeanLoss(t.Context(), l.session, pack.PackEval(e, 512, pack.Options{PadID: l.text.pad}))
+		m, _, err := eval.MeanLoss(t.Context(), l.session, loader.NewHeld([]*loader.Set{loader.SetOf(e)}, 512, l.text.pad).Batches())
 		if err != nil {
 			t.Fatal(err)
 		}

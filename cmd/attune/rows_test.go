@@ -92,6 +92,7 @@ func TestExamplesBeyondTheContext(t *testing.T) {
 	words := []string{rows + ":4: ", "made for 128 ", "data.max_length", "1024"}
 	wantCode(t, exitData, words, l.with(lesson{"data.train": rows}).args("train")...)
 	wantCode(t, exitData, words, l.with(lesson{"data.eval": rows}).args("plan")...)
+	words[2] = "--max-length"
 	wantCode(t, exitData, words, "eval", "--model", l["model"].(string), "--data", rows, "--max-length", "1024")
 }
 

@@ -63,6 +63,14 @@ func (t *text) corpusOptions(c config.Config) corpus.Options {
 		Seed: uint64(c.Train.Seed), MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength)}
 }
 
+// microTokens is the most tokens that examples are packed together for.
+func microTokens(c config.Config) int {
+	if n := c.Compute.MicroBatchTokens; n != 0 {
+		return n
+	}
+	return max(2048, c.Data.MaxLength)
+}
+
 // reachable warns where the tokenizer has tokens that the model has no rows for: texts without them are fine, any other is
 // refused when it is met.
 func (t *text) reachable(w io.Writer, m *model.Config) {

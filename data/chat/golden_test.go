@@ -15,15 +15,18 @@ import (
 // shared finds reference data that lies outside the repository.
 func shared(t testing.TB, name string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(root, name)
+	path := filepath.Join(sharedRoot(), name)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("needs ../shared (or ATTUNE_SHARED): %v", err)
 	}
 	return path
+}
+
+func sharedRoot() string {
+	if root := os.Getenv("ATTUNE_SHARED"); root != "" {
+		return root
+	}
+	return filepath.Join("..", "..", "..", "shared")
 }
 
 func readLines(t testing.TB, path string, each func(line []byte)) {
@@ -112,7 +115,7 @@ func TestGoldens(t *testing.T) {
 				if err != nil || len(es) != 1 {
 					t.Fatalf("row %d: %d examples, %v", i, len(es), err)
 				}
-				cut, err := Cut(es[0], 384, Truncate)
+				cut, err := Cut(es[0], 384, Truncate, Names{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"attune/engine/eval"
+)
+
+// exactMatch is the share of the answers that are right, nil of none: JSON has no 0/0.
+func exactMatch(answers []eval.Answer) *float64 {
+	if len(answers) == 0 {
+		return nil
+	}
+	share := float64(eval.Matches(answers)) / float64(len(answers))
+	return &share
+}
+
+// printVerdicts shows how base and tuned model did, with samples of their answers; limit is the name of the setting for the
+// longest example.
+func printVerdicts(s streams, vs []verdict, limit string, samples int) {
+	names, rows := []string{"base", "tuned"}, 0
+	for _, r := range vs[0].Rows {
+		printRows(s.out, "rows", limit, r)
+		rows += r.Rows
+	}
+	for i, v := range vs {
+		fmt.Fprintf(s.out, "%-6s loss %.4f over %d tokens", names[i], v.Loss, v.Tokens)
+		if v.Exact != nil {
+			fmt.Fprintf(s.out, ", %d of %d answers exactly right (%.1f %%)", eval.Matches(v.Answers), len(v.Answers), 100**v.Exact)
+			if len(v.Answers) < rows {
+				fmt.Fprintf(s.out, ", of the first of %d rows", rows)
+			}
+		}
+		fmt.Fprintln(s.out)
+	}
+	for i := range min(samples, len(vs[0].Answers)) {
+		a := vs[0].Answers[i]
+		fmt.Fprintf(s.out, "\nrow      %s\nexpected %s\n", oneLine(a.Prompt), oneLine(a.Expected))
+		for k, v := range vs {
+			fmt.Fprintf(s.out, "%-8s %s\n", names[k], oneLine(v.Answers[i].Got))
+		}
+	}
+}
+
+// oneLine shows a text in a line of its own.
+func oneLine(t string) string {
+	t = strings.ReplaceAll(strings.TrimSpace(t), "\n", `\n`)
+	if r := []rune(t); len(r) > 100 {
+		t = string(r[:100]) + "..."
+	}
+	return t
+}
