@@ -158,7 +158,7 @@ func (k *checker) endOfTurn() {
 		for _, r := range rs {
 			for _, s := range r.Trained {
 				if text := r.Text[s.Start:s.End]; !strings.Contains(text, k.end) && len(conv.Messages[s.Message].ToolCalls) == 0 && s.End == turnEnds(r, s.Message) {
-					k.say(LevelError, check, "set template to one that ends each answer alike", "%s: messages[%d] ends with %q, not with %s", name, s.Message, valid(text[max(0, len(text)-20):]), k.end)
+					k.say(LevelError, check, "set template to one that ends each answer alike", "%s: messages[%d] ends with %q, not with %s", name, s.Message, around(text, len(text)), k.end)
 					return
 				}
 			}

@@ -58,6 +58,13 @@ func (t *Template) renderAll(conv data.Conversation, o RenderOptions, nullConten
 	if err != nil {
 		return nil, err
 	}
+	work := 0
+	for _, turn := range turns {
+		work += 3 * (turn.index + 1)
+	}
+	if work > maxWork {
+		return nil, fmt.Errorf("the row has %d turns, of which %d are trained, more than can be looked at one by one; cut it into several rows, or set data.train_on to last", len(conv.Messages), len(turns))
+	}
 	for _, turn := range turns {
 		if err := c.checkThoughts(turn.index); err != nil {
 			return nil, err
@@ -65,6 +72,10 @@ func (t *Template) renderAll(conv data.Conversation, o RenderOptions, nullConten
 	}
 	return c.train(whole, turns)
 }
+
+// maxWork bounds the messages rendered for one row, one counted as often as it is. Each trained turn is looked at in about
+// three renderings of all that stands before it, which grows with the square of the turns; a thousand turns are below this.
+const maxWork = 1 << 20
 
 func rendering(r jinja.Result) Rendering {
 	return Rendering{Text: r.Text, Literal: words(r), Origins: r.Spans}

@@ -164,7 +164,7 @@ func (c *conversation) end(i int, r jinja.Result, from int, tail string) (int, b
 			return b, true
 		}
 		next, end := c.special(r, b)
-		if next != b {
+		if next != b || end < 0 {
 			return hi, true
 		}
 		a, b = next, end

@@ -38,7 +38,6 @@ type conversation struct {
 	lead     int // messages put before the row's own: the system prompt
 
 	memo map[cut]outcome // renderings that may be asked for again
-	work int             // messages rendered so far, one counted as often as it was
 	hits []Span          // scratch
 }
 
@@ -52,10 +51,6 @@ type outcome struct {
 	r   jinja.Result
 	err error
 }
-
-// maxWork bounds conversation.work. Each trained turn is looked at in a rendering of all that stands before it, which
-// grows with the square of the turns: a thousand trained turns are still well below this.
-const maxWork = 4 << 20
 
 // newConversation turns the row's messages into template values. nullContent gives None instead of "" as the content of a
 // turn that only calls tools: some templates take the one, some the other.
@@ -157,9 +152,6 @@ func (c *conversation) forget(n int) {
 const promptVariable = "add_generation_prompt"
 
 func (c *conversation) run(messages []jinja.Value, prompt bool) (jinja.Result, error) {
-	if c.work += len(messages); c.work > maxWork {
-		return jinja.Result{}, fmt.Errorf("the row has %d turns, more than can be looked at one by one; cut it into several rows, or set data.train_on to last", len(c.conv.Messages))
-	}
 	c.vars["messages"] = jinja.NewList(messages...)
 	c.vars[promptVariable] = prompt
 	r, err := c.t.compiled.Render(c.vars, jinja.Options{Now: c.o.Now})

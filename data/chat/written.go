@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"attune/data/jinja"
 )
@@ -147,11 +148,22 @@ func (c *conversation) unserved(i int, r jinja.Result) (Opening, bool) {
 		return Opening{}, false
 	}
 	at := commonPrefix(g.Text, r.Text)
-	for lead := 0; at > 0 && lead < 16; lead++ {
-		at--
-	}
-	return Opening{Message: i, Served: valid(g.Text[at:]), Trained: valid(r.Text[at:])}, true
+	return Opening{Message: i, Served: around(g.Text, at), Trained: around(r.Text, at)}, true
 }
 
-// valid is the beginning of a text that may be cut within a character.
-func valid(s string) string { return strings.ToValidUTF8(beginning(s), "") }
+// around is a text from 16 characters before byte at to 24 behind it.
+func around(s string, at int) string {
+	for at > 0 && at < len(s) && !utf8.RuneStart(s[at]) {
+		at--
+	}
+	lo, hi := at, at
+	for n := 0; n < 16 && lo > 0; n++ {
+		_, size := utf8.DecodeLastRuneInString(s[:lo])
+		lo -= size
+	}
+	for n := 0; n < 24 && hi < len(s); n++ {
+		_, size := utf8.DecodeRuneInString(s[hi:])
+		hi += size
+	}
+	return s[lo:hi]
+}
