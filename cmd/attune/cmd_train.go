@@ -5,10 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"attune/engine/nn"
-	"attune/engine/optim"
-	"attune/engine/peft"
-	"attune/engine/session"
 	"attune/engine/train"
 	"attune/internal/obs"
 
@@ -153,39 +149,4 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	}
 	log.Info("done", zap.Int("steps", res.Steps), zap.String("written", where))
 	return summarize(s, o.asJSON, summaryOf(res, where))
-}
-
-// startAdapter gives a new adapter its first values, or takes those of lora.init_from.
-func (j *job) startAdapter() error {
-	if j.cfg.Method != "lora" {
-		return nil
-	}
-	if j.cfg.LoRA.InitFrom == "" {
-		return j.session.LoadAdapter(func(p nn.Param) ([]byte, error) {
-			v := make([]float32, p.Shape[0]*p.Shape[1])
-			peft.Init(p, uint64(j.cfg.Train.Seed), v)
-			return session.Float32Bytes(v), nil
-		})
-	}
-	a, err := openAdapter(j.cfg.LoRA.InitFrom)
-	if err != nil {
-		return err
-	}
-	return errors.Join(loadAdapter(j.session, a), a.Close())
-}
-
-func (j *job) optimizer() (*optim.AdamW, error) {
-	var params []optim.Param
-	for _, p := range j.session.Params() {
-		if p.Trained {
-			params = append(params, optim.Param{Name: p.Name, Value: j.session.Value(p.Name)})
-		}
-	}
-	t := j.cfg.Train
-	opt, err := optim.NewAdamW(j.device, params, optim.Options{Beta1: t.Adam.Beta1, Beta2: t.Adam.Beta2, Epsilon: t.Adam.Epsilon,
-		WeightDecay: t.WeightDecay, MaxGradNorm: t.MaxGradNorm})
-	if err != nil {
-		return nil, err
-	}
-	return opt, j.session.BindGradients(opt.Grad)
 }

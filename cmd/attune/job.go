@@ -193,38 +193,21 @@ func (j *job) limit() error {
 	return asUsage(j.schedule.Validate())
 }
 
-// checkInitFrom holds the adapter that training starts from to this run, before any weights are loaded.
-func (j *job) checkInitFrom(s streams) error {
-	l := j.cfg.LoRA
-	if j.cfg.Method != "lora" || l.InitFrom == "" {
-		return nil
+// optimizer is that of what is trained, with the memory for its gradients bound.
+func (j *job) optimizer() (*optim.AdamW, error) {
+	var params []optim.Param
+	for _, p := range j.session.Params() {
+		if p.Trained {
+			params = append(params, optim.Param{Name: p.Name, Value: j.session.Value(p.Name)})
+		}
 	}
-	a, err := openAdapter(l.InitFrom)
+	t := j.cfg.Train
+	opt, err := optim.NewAdamW(j.device, params, optim.Options{Beta1: t.Adam.Beta1, Beta2: t.Adam.Beta2, Epsilon: t.Adam.Epsilon,
+		WeightDecay: t.WeightDecay, MaxGradNorm: t.MaxGradNorm})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	mismatch := errors.Join(j.text.fits(a), j.fitsBase(a))
-	if mismatch != nil {
-		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
-	}
-	err = allowed(s.err, mismatch, l.AllowTemplateChange, "set template or model to what it was trained with, or lora.allow_template_change: true")
-	if err == nil {
-		err = asUsage(a.Check(j.lora, j.session.Params()))
-	}
-	return errors.Join(err, a.Close())
-}
-
-// fitsBase says that an adapter was trained on other weights than this run's. An adapter that does not say fits.
-func (j *job) fitsBase(a *peft.Adapter) error {
-	there := a.Metadata["base_model_sha256"]
-	if there == "" {
-		return nil
-	}
-	here, err := j.modelHash()
-	if err != nil || here == there {
-		return err
-	}
-	return fmt.Errorf("adapter %s was trained on another base model (SHA-256 %.12s..., here %.12s...)", a.Dir, there, here)
+	return opt, j.session.BindGradients(opt.Grad)
 }
 
 func (j *job) close() error {

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"attune/engine/nn"
+	"attune/engine/peft"
+	"attune/engine/session"
+	"attune/kernels"
+)
+
+// openAdapter opens a PEFT adapter directory; one that is none is a wrong use.
+func openAdapter(dir string) (*peft.Adapter, error) {
+	a, err := peft.Load(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = usagef("%s is no adapter directory: %w", dir, err)
+	}
+	return a, err
+}
+
+// loadAdapter puts an adapter's weights into a session that was built for it.
+func loadAdapter(s *session.Session, a *peft.Adapter) error {
+	return s.LoadAdapter(func(p nn.Param) ([]byte, error) {
+		w, err := a.Weight(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		return w.As(kernels.Float32)
+	})
+}
+
+// checkInitFrom holds the adapter that training starts from to this run, before any weights are loaded.
+func (j *job) checkInitFrom(s streams) error {
+	l := j.cfg.LoRA
+	if j.cfg.Method != "lora" || l.InitFrom == "" {
+		return nil
+	}
+	a, err := openAdapter(l.InitFrom)
+	if err != nil {
+		return err
+	}
+	mismatch := errors.Join(j.text.fits(a), j.fitsBase(a))
+	if mismatch != nil {
+		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
+	}
+	err = allowed(s.err, mismatch, l.AllowTemplateChange, "set template or model to what it was trained with, or lora.allow_template_change: true")
+	if err == nil {
+		err = asUsage(a.Check(j.lora, j.session.Params()))
+	}
+	return errors.Join(err, a.Close())
+}
+
+// fitsBase says that an adapter was trained on other weights than this run's. An adapter that does not say fits.
+func (j *job) fitsBase(a *peft.Adapter) error {
+	there := a.Metadata["base_model_sha256"]
+	if there == "" {
+		return nil
+	}
+	here, err := j.modelHash()
+	if err != nil || here == there {
+		return err
+	}
+	return fmt.Errorf("adapter %s was trained on another base model (SHA-256 %.12s..., here %.12s...)", a.Dir, there, here)
+}
+
+// startAdapter gives a new adapter its first values, or takes those of lora.init_from.
+func (j *job) startAdapter() error {
+	if j.cfg.Method != "lora" {
+		return nil
+	}
+	if j.cfg.LoRA.InitFrom == "" {
+		return j.session.LoadAdapter(func(p nn.Param) ([]byte, error) {
+			v := make([]float32, p.Shape[0]*p.Shape[1])
+			peft.Init(p, uint64(j.cfg.Train.Seed), v)
+			return session.Float32Bytes(v), nil
+		})
+	}
+	a, err := openAdapter(j.cfg.LoRA.InitFrom)
+	if err != nil {
+		return err
+	}
+	return errors.Join(loadAdapter(j.session, a), a.Close())
+}
