@@ -98,6 +98,9 @@ func TestFilesThatAreNone(t *testing.T) {
 		{write("broken.json", `{"model": "m",}`), "broken.json: "},
 		{write("list.yaml", "- model\n"), "list.yaml: "},
 		{write("twice.yaml", "model: a\nmodel: b\n"), "twice.yaml: "},
+		{write("twice.toml", "model = \"a\"\nmodel = \"b\"\n"), "twice.toml: "},
+		{write("twice.json", "{\"model\": \"a\",\n\t\"train\": {\"seed\": 1,\n\t\"seed\": 2}}"), "twice.json:3: train.seed stands twice; keep one"},
+		{write("two.yaml", "---\n"+small+"---\ntrain: {seed: 3}\n"), "holds more than one document"},
 	}
 	for _, tt := range tests {
 		_, err := Load(tt.path, nil)

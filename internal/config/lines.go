@@ -8,15 +8,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// keyLines finds the line of every key of a YAML or JSON file, by dotted path, so that a complaint can name it.
-func keyLines(path string, raw []byte) map[string]int {
-	lines := map[string]int{}
+// keyLines finds the line of every key of a YAML or JSON file, by dotted path, so that a complaint can name it, and the keys
+// that stand twice in a section: in JSON the first would be lost without a word, the others refuse it themselves.
+func keyLines(path string, raw []byte) (lines map[string]int, twice []string) {
+	lines = map[string]int{}
 	if filepath.Ext(path) == ".toml" {
-		return lines
+		return lines, nil
 	}
 	var root yaml.Node
 	if yaml.Unmarshal(raw, &root) != nil || len(root.Content) == 0 {
-		return lines
+		return lines, nil
 	}
 	var walk func(n *yaml.Node, prefix string, depth int)
 	walk = func(n *yaml.Node, prefix string, depth int) {
@@ -27,6 +28,9 @@ func keyLines(path string, raw []byte) map[string]int {
 		case yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {
 				key := prefix + n.Content[i].Value
+				if lines[key] > 0 {
+					twice = append(twice, key)
+				}
 				lines[key] = n.Content[i].Line
 				walk(n.Content[i+1], key+".", depth+1)
 			}
@@ -39,5 +43,5 @@ func keyLines(path string, raw []byte) map[string]int {
 		}
 	}
 	walk(root.Content[0], "", 0)
-	return lines
+	return lines, twice
 }

@@ -1,14 +1,17 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 
 	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 )
 
 // Error is everything that is wrong with a run file, one line a complaint.
@@ -38,7 +41,11 @@ func Load(path string, sets []string) (Config, error) {
 		if err != nil {
 			return c, err
 		}
-		p.lines = keyLines(path, raw)
+		var twice []string
+		p.lines, twice = keyLines(path, raw)
+		for _, key := range twice {
+			p.add(key, "stands twice; keep one")
+		}
 		p.decode(settings, reflect.ValueOf(&c).Elem(), "")
 		c.rebase(filepath.Dir(path))
 		p.lines = nil
@@ -106,5 +113,21 @@ func parse(path string, raw []byte) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if (kind == "yaml" || kind == "yml") && documents(raw) > 1 {
+		return nil, fmt.Errorf("%s: holds more than one document; only the first would be read, keep one and no line ---", path)
+	}
 	return settings, nil
+}
+
+// documents counts the documents of a YAML text as far as the second.
+func documents(raw []byte) int {
+	d, n := yaml.NewDecoder(bytes.NewReader(raw)), 0
+	for n < 2 {
+		var doc yaml.Node
+		if d.Decode(&doc) == io.EOF {
+			break
+		}
+		n++ // one that cannot be read is one, too
+	}
+	return n
 }
