@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"attune/engine/model"
 	"attune/engine/nn"
 	"attune/engine/peft"
 	"attune/engine/session"
@@ -41,7 +42,7 @@ func (j *job) checkInitFrom(s streams) error {
 	if err != nil {
 		return err
 	}
-	mismatch := errors.Join(j.text.fits(a), j.fitsBase(a))
+	mismatch := errors.Join(j.text.fits(a), fitsBase(j.model, a))
 	if mismatch != nil {
 		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
 	}
@@ -52,17 +53,17 @@ func (j *job) checkInitFrom(s streams) error {
 	return errors.Join(err, a.Close())
 }
 
-// fitsBase says that an adapter was trained on other weights than this run's. An adapter that does not say fits.
-func (j *job) fitsBase(a *peft.Adapter) error {
-	there := a.Metadata["base_model_sha256"]
+// fitsBase says that an adapter was trained on other weights than the model's. An adapter that does not say fits.
+func fitsBase(m *model.Checkpoint, a *peft.Adapter) error {
+	there := a.Metadata[baseFact]
 	if there == "" {
 		return nil
 	}
-	here, err := j.modelHash()
+	here, err := baseFingerprint(m)
 	if err != nil || here == there {
 		return err
 	}
-	return fmt.Errorf("adapter %s was trained on another base model (SHA-256 %.12s..., here %.12s...)", a.Dir, there, here)
+	return fmt.Errorf("adapter %s was trained on another base model than %s (fingerprint %.12s..., here %.12s...)", a.Dir, m.Dir, there, here)
 }
 
 // startAdapter gives a new adapter its first values, or takes those of lora.init_from.

@@ -12,7 +12,7 @@ import (
 
 // identity is what a resumed run must not have changed: SHA-256 of each part.
 func (j *job) identity() (map[string]string, error) {
-	weights, err := j.modelHash()
+	weights, err := hashFiles(append([]string{filepath.Join(j.cfg.Model, "config.json")}, j.model.Files()...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -33,18 +33,6 @@ func (j *job) identity() (map[string]string, error) {
 		"eval":      hex.EncodeToString(held[:]),
 		"recipe":    hex.EncodeToString(recipe[:]),
 	}, nil
-}
-
-// modelHash is the SHA-256 of the model's config.json and weights. It reads all of them, once.
-func (j *job) modelHash() (string, error) {
-	if j.weightsHash == "" {
-		h, err := hashFiles(append([]string{filepath.Join(j.cfg.Model, "config.json")}, j.model.Files()...)...)
-		if err != nil {
-			return "", err
-		}
-		j.weightsHash = h
-	}
-	return j.weightsHash, nil
 }
 
 // baseFact is the name of a base model's fingerprint in what is published.

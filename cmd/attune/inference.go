@@ -81,7 +81,7 @@ func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 		if err = allowed(w, l.text.fits(l.adapter), f.allowTemplateChange, "give the --template or --model it was trained with, or --allow-template-change"); err != nil {
 			return l, err
 		}
-		if err = warnBase(w, l.model, l.adapter); err != nil {
+		if err = allowed(w, fitsBase(l.model, l.adapter), true, ""); err != nil { // a copy in another dtype, say
 			return l, err
 		}
 	}
@@ -178,20 +178,6 @@ func (t *text) fits(a *peft.Adapter) error {
 		}
 	}
 	return nil
-}
-
-// warnBase says on w that an adapter was trained on other weights than the model's.
-func warnBase(w io.Writer, m *model.Checkpoint, a *peft.Adapter) error {
-	there := a.Metadata[baseFact]
-	if there == "" {
-		return nil
-	}
-	here, err := baseFingerprint(m)
-	if err != nil || here == there {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "warning: adapter %s was trained on another base model than %s (fingerprint %.12s..., here %.12s...)\n", a.Dir, m.Dir, there, here)
-	return err
 }
 
 // window is the longest text the model was made for.

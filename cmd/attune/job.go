@@ -22,26 +22,25 @@ import (
 
 // job is a run file put together, short of memory on the device: what plan reports and train carries out.
 type job struct {
-	cfg         config.Config
-	device      *session.Device
-	dtype       kernels.Dtype
-	text        *text
-	reports     []corpus.Report // of the training files
-	held        []corpus.Report // of the held-out files
-	data        *loader.Loader
-	sets        []*loader.Set // training and held-out
-	eval        *loader.Held  // nil = none
-	longest     int           // tokens of the longest training example
-	micro       int           // tokens a packed row may have
-	survey      loader.Survey
-	reading     int64 // bytes at most while the rows were read
-	program     int64 // bytes of the process itself, from then on
-	model       *model.Checkpoint
-	weightsHash string      // SHA-256 of its files, "" = not taken yet
-	lora        peft.Config // where method is lora
-	session     *session.Session
-	compiled    exec.Plan // of the longest rows, set by describe
-	schedule    optim.Schedule
+	cfg      config.Config
+	device   *session.Device
+	dtype    kernels.Dtype
+	text     *text
+	reports  []corpus.Report // of the training files
+	held     []corpus.Report // of the held-out files
+	data     *loader.Loader
+	sets     []*loader.Set // training and held-out
+	eval     *loader.Held  // nil = none
+	longest  int           // tokens of the longest training example
+	micro    int           // tokens a packed row may have
+	survey   loader.Survey
+	reading  int64 // bytes at most while the rows were read
+	program  int64 // bytes of the process itself, from then on
+	model    *model.Checkpoint
+	lora     peft.Config // where method is lora
+	session  *session.Session
+	compiled exec.Plan // of the longest rows, set by describe
+	schedule optim.Schedule
 }
 
 // newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,

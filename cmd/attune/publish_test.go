@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"attune/engine/model"
 	"attune/engine/peft"
+	"attune/internal/safetensors"
 )
 
 // What is published of a best state says how far that state was trained, not the run.
@@ -74,7 +76,41 @@ func TestAnotherBase(t *testing.T) {
 	if s := ask(other); !strings.Contains(s, "another base model") {
 		t.Errorf("nobody is warned:\n%s", s)
 	}
-	if s := ask(l["model"].(string)); strings.Contains(s, "another base model") {
-		t.Errorf("its own base is called another:\n%s", s)
+	for what, own := range map[string]string{"its own base": l["model"].(string), "its own base in two files": sharded(t, l["model"].(string))} {
+		if s := ask(own); strings.Contains(s, "another base model") {
+			t.Errorf("%s is called another:\n%s", what, s)
+		}
+		wantCode(t, exitOK, nil, next.with(lesson{"model": own}).args("plan", "--time=false")...)
 	}
+}
+
+// sharded is a copy of a model with its weights in two files, as large ones are published.
+func sharded(t *testing.T, from string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json"} {
+		b, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := openTensors(t, filepath.Join(from, safetensors.SingleName))
+	index := map[string]string{}
+	var shards [2][]safetensors.Tensor
+	for i, x := range f.Tensors() {
+		shards[i%2] = append(shards[i%2], safetensors.Tensor{Name: x.Name, Dtype: x.Dtype, Shape: x.Shape, Data: f.Data(x.Name)})
+		index[x.Name] = fmt.Sprintf("model-%d.safetensors", i%2)
+	}
+	for i, ts := range shards {
+		if err := safetensors.Write(filepath.Join(dir, fmt.Sprintf("model-%d.safetensors", i)), ts, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writeJSONFile(filepath.Join(dir, safetensors.IndexName), map[string]any{"weight_map": index}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
