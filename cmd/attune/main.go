@@ -82,6 +82,8 @@ Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such dev
 		newEval(s),
 		newGenerate(s),
 		newChat(s),
+		newTemplate(s),
+		newTokenize(s),
 		newNewModel(s),
 		newDoctor(s),
 		newVersion(s),

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"attune/data/chat"
+	"attune/engine/model"
+)
+
+// renderQuestion is a line of `template render`.
+type renderQuestion struct {
+	Conversation json.RawMessage `json:"conversation"`
+	Tools        json.RawMessage `json:"tools"`
+	Prompt       bool            `json:"add_generation_prompt"`
+	BOS          *string         `json:"bos_token"`
+	EOS          *string         `json:"eos_token"`
+	Kwargs       json.RawMessage `json:"kwargs"`
+	Now          string          `json:"now"`
+}
+
+type renderAnswer struct{ Text, Error *string }
+
+// Every published case through the command: the text to the byte, a template's own refusal word for word, and an error
+// where transformers has one.
+func TestTemplateRenderPublished(t *testing.T) {
+	dir := shared(t, "chat_templates")
+	type wanted struct {
+		Template, Case, Error string
+		ErrorType             string `json:"error_type"`
+		Expected              *string
+	}
+	questions := map[string][]any{}
+	cases := map[string][]wanted{}
+	path := filepath.Join(dir, "cases.jsonl")
+	lines := jsonFile[renderQuestion](t, path)
+	for i, w := range jsonFile[wanted](t, path) {
+		questions[w.Template] = append(questions[w.Template], lines[i])
+		cases[w.Template] = append(cases[w.Template], w)
+	}
+	if len(lines) < 529 {
+		t.Fatalf("%d cases, not 529", len(lines))
+	}
+	for name, asked := range questions {
+		for i, got := range ask[renderAnswer](t, asked, "template", "render", "--template", filepath.Join(dir, name), "--jsonl") {
+			w := cases[name][i]
+			switch {
+			case w.Expected != nil && (got.Text == nil || *got.Text != *w.Expected):
+				t.Errorf("%s, %s: got %s, want %q", name, w.Case, said(got), *w.Expected)
+			case w.Expected == nil && got.Error == nil, w.ErrorType == "raise_exception" && *got.Error != w.Error:
+				t.Errorf("%s, %s: got %s, want the error %q", name, w.Case, said(got), w.Error)
+			}
+		}
+	}
+}
+
+func said(a renderAnswer) string {
+	if a.Text != nil {
+		return *a.Text
+	}
+	return "the error " + *a.Error
+}
+
+// Without --jsonl one object is rendered, and the text stands alone.
+func TestTemplateRenderOne(t *testing.T) {
+	file := writeFile(t, "own.jinja", "{{ bos_token is defined }} {{ eos_token }} {{ strftime_now('%Y') }} {{ k }} {{ messages[0].content }}",
+		"{%- if not tools %}{{ raise_exception('no tools') }}{% endif %}")
+	render := func(in string) outcome {
+		return invoke(t.Context(), in, "template", "render", "--template", file)
+	}
+	o := render(`{"conversation": [{"content": "hé"}],
+		"eos_token": "</s>", "now": "1999-12-31T23:59:59", "kwargs": {"k": [1]}, "tools": [1]}`)
+	if want := "False </s> 1999 [1] hé"; o.code != exitOK || o.stdout != want || o.stderr != "" {
+		t.Errorf("exit code %d, got %q, want %q\n%s", o.code, o.stdout, want, o.stderr)
+	}
+	for _, c := range []struct {
+		in   string
+		code int
+		says string
+	}{
+		{`{"conversation": [{"content": "x"}]}`, exitFailed, "attune: no tools\n"},
+		{`{"conversation": [{}]}{}`, exitData, "--jsonl"},
+		{``, exitData, "--jsonl"},
+		{`{"conversation": {}}`, exitData, "conversation is not a list"},
+	} {
+		if o := render(c.in); o.code != c.code || o.stdout != "" || !strings.Contains(o.stderr, c.says) {
+			t.Errorf("%s: exit code %d, want %d\n%s", c.in, o.code, c.code, o.stderr)
+		}
+	}
+	wantCode(t, exitUsage, []string{"--template FILE", "alpaca"}, "template", "render")
+	wantCode(t, exitUsage, []string{"missing.jinja"}, "template", "render", "--template", "missing.jinja")
+	wantCode(t, exitUsage, []string{"line 1, column 4"}, "template", "render", "--template", writeFile(t, "broken.jinja", "{% nonsense %}"))
+}
+
+// What check finds is printed, also as JSON; an error among it is exit code 1.
+func TestTemplateCheck(t *testing.T) {
+	dir := smallModel(t, model.NewOptions{})
+	findings := func(code int, args ...string) map[string]chat.Finding {
+		t.Helper()
+		o := wantCode(t, code, nil, append([]string{"template", "check", "--json"}, args...)...)
+		var list []chat.Finding
+		if err := json.Unmarshal([]byte(o.stdout), &list); err != nil {
+			t.Fatal(err)
+		}
+		by := map[string]chat.Finding{}
+		for _, f := range list {
+			by[f.Check] = f
+		}
+		return by
+	}
+	own := findings(exitOK, dir)
+	if f := own["end of turn"]; f.Level != chat.LevelOK || !strings.Contains(f.What, "stands behind each answer") {
+		t.Errorf("the model's own template: %+v", f)
+	}
+	text := wantCode(t, exitOK, nil, "template", "check", dir).stdout
+	for _, f := range own {
+		if !strings.Contains(text, f.Level) || !strings.Contains(text, f.Check) || !strings.Contains(text, f.What) || !strings.Contains(text, f.Do) {
+			t.Errorf("%+v is not in\n%s", f, text)
+		}
+	}
+
+	// a template that ends no turn teaches no model to stop
+	endless := writeFile(t, "endless.jinja", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+	if f := findings(exitFailed, dir, "--template", endless)["end of turn"]; f.Level != chat.LevelError || f.Do == "" {
+		t.Errorf("a template that ends no turn: %+v", f)
+	}
+	wantCode(t, exitFailed, []string{"checks failed"}, "template", "check", dir, "--template", endless)
+
+	// as does one whose end other servers do not know
+	config := filepath.Join(dir, "generation_config.json")
+	if err := os.WriteFile(config, []byte(`{"eos_token_id": 7}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if f := findings(exitFailed, dir)["stops"]; f.Level != chat.LevelError || !strings.Contains(f.Do, "generation_config.json") {
+		t.Errorf("a turn's end that generation_config.json does not have: %+v", f)
+	}
+	wantCode(t, exitUsage, []string{"takes the model directory"}, "template", "check")
+	wantCode(t, exitUsage, []string{"not a directory"}, "template", "check", config)
+}
