@@ -32,21 +32,23 @@ func loadAdapter(s *session.Session, a *peft.Adapter) error {
 	})
 }
 
-// checkInitFrom holds the adapter that training starts from to this run, before any weights are loaded.
-func (j *job) checkInitFrom(s streams) error {
+// checkStart holds what training starts from to this run, before any weights are loaded: the model, and the adapter of
+// lora.init_from.
+func (j *job) checkStart(s streams) error {
+	const cure = "set template or model to what it was trained with, or lora.allow_template_change: true"
 	l := j.cfg.LoRA
 	if j.cfg.Method != "lora" || l.InitFrom == "" {
-		return nil
+		return allowed(s.err, j.text.fits(j.model, nil), l.AllowTemplateChange, cure)
 	}
 	a, err := openAdapter(l.InitFrom)
 	if err != nil {
 		return err
 	}
-	mismatch := errors.Join(j.text.fits(a), fitsBase(j.model, a))
+	mismatch := errors.Join(j.text.fits(j.model, a), fitsBase(j.model, a))
 	if mismatch != nil {
 		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
 	}
-	err = allowed(s.err, mismatch, l.AllowTemplateChange, "set template or model to what it was trained with, or lora.allow_template_change: true")
+	err = allowed(s.err, mismatch, l.AllowTemplateChange, cure)
 	if err == nil {
 		err = asUsage(a.Check(j.lora, j.session.Params()))
 	}

@@ -27,7 +27,7 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.model, "model", "", "Hugging Face model directory")
 	fs.StringVar(&f.adapter, "adapter", "", "PEFT adapter directory")
 	fs.StringVar(&f.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
-	fs.BoolVar(&f.allowTemplateChange, "allow-template-change", false, "use an adapter that was trained with another chat template or tokenizer")
+	fs.BoolVar(&f.allowTemplateChange, "allow-template-change", false, "use a model or an adapter that was trained with another chat template or tokenizer")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
 	fs.StringVar(&f.dtype, "dtype", "auto", "auto, float32 or bfloat16")
 	fs.IntVar(&f.threads, "threads", 0, "0 = all cores")
@@ -78,12 +78,12 @@ func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 		if l.adapter, err = openAdapter(f.adapter); err != nil {
 			return l, err
 		}
-		if err = allowed(w, l.text.fits(l.adapter), f.allowTemplateChange, "give the --template or --model it was trained with, or --allow-template-change"); err != nil {
-			return l, err
-		}
 		if err = allowed(w, fitsBase(l.model, l.adapter), true, ""); err != nil { // a copy in another dtype, say
 			return l, err
 		}
+	}
+	if err = allowed(w, l.text.fits(l.model, l.adapter), f.allowTemplateChange, "give the --template or --model it was trained with, or --allow-template-change"); err != nil {
+		return l, err
 	}
 	return l, l.build(l.adapter != nil)
 }
@@ -169,12 +169,23 @@ func allowed(w io.Writer, mismatch error, allow bool, cure string) error {
 	return err
 }
 
-// fits says which of chat template and tokenizer an adapter was trained with another of: it would be spoken to in a
-// language that it has not learned. An adapter that does not say fits.
-func (t *text) fits(a *peft.Adapter) error {
-	for _, x := range []struct{ what, key, here string }{{"chat template", "template_sha256", t.hash()}, {"tokenizer", "tokenizer_sha256", t.tok.SHA256()}} {
-		if there := a.Metadata[x.key]; there != "" && there != x.here {
-			return fmt.Errorf("adapter %s was trained with another %s (SHA-256 %.12s..., here %.12s...)", a.Dir, x.what, there, x.here)
+// What is published says which chat template and tokenizer it was trained with.
+const (
+	templateFact  = "template_sha256"
+	tokenizerFact = "tokenizer_sha256"
+)
+
+// fits says which of chat template and tokenizer a model, or the adapter on it, was trained with another of: it would be
+// spoken to in a language that it has not learned. An adapter was trained last, so its word counts more than the model's;
+// nil is none. What nobody says fits.
+func (t *text) fits(m *model.Checkpoint, a *peft.Adapter) error {
+	for _, x := range []struct{ what, fact, here string }{{"chat template", templateFact, t.hash()}, {"tokenizer", tokenizerFact, t.tok.SHA256()}} {
+		who, there := "model "+m.Dir, m.Metadata()[x.fact]
+		if a != nil && a.Metadata[x.fact] != "" {
+			who, there = "adapter "+a.Dir, a.Metadata[x.fact]
+		}
+		if there != "" && there != x.here {
+			return fmt.Errorf("%s was trained with another %s (SHA-256 %.12s..., here %.12s...)", who, x.what, there, x.here)
 		}
 	}
 	return nil

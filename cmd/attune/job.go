@@ -167,7 +167,7 @@ func (j *job) build(s streams) error {
 	if j.session, err = session.New(o); err != nil {
 		return err
 	}
-	return j.checkInitFrom(s)
+	return j.checkStart(s)
 }
 
 // limit holds the run to the memory that is free, and makes the schedule.

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
+	"attune/data/chat"
 	"attune/engine/model"
 	"attune/engine/peft"
 	"attune/engine/train"
@@ -18,7 +20,7 @@ func (j *job) publish(dir *runDir, res train.Result, identity map[string]string)
 		return "", err
 	}
 	facts := []peft.Fact{
-		{Name: "template_sha256", Value: identity["template"]}, {Name: "tokenizer_sha256", Value: identity["tokenizer"]},
+		{Name: templateFact, Value: j.spoken()}, {Name: tokenizerFact, Value: identity["tokenizer"]},
 		{Name: "base_model_sha256", Value: identity["model"]}, {Name: baseFact, Value: base}, {Name: "data_sha256", Value: identity["data"]},
 		{Name: "attune", Value: readBuildInfo().String()},
 		{Name: "steps", Value: strconv.Itoa(res.Trained.Steps)}, {Name: "trained_tokens", Value: strconv.FormatInt(res.Trained.TrainedTokens, 10)},
@@ -45,5 +47,33 @@ func (j *job) publish(dir *runDir, res train.Result, identity map[string]string)
 	for _, f := range facts {
 		meta[f.Name] = f.Value
 	}
-	return path, model.Save(path, j.model, weights, meta, nil)
+	return path, model.Save(path, j.model, weights, meta, j.saveTemplate)
+}
+
+// spoken is the hash of the template that the rows were rendered with, "" where all of them are plain text.
+func (j *job) spoken() string {
+	for _, r := range j.reports {
+		if r.Schema != "text" {
+			return j.text.hash()
+		}
+	}
+	return ""
+}
+
+// templateName is where a model directory has its template, if not in tokenizer_config.json.
+const templateName = "chat_template.jinja"
+
+// saveTemplate makes the template a model was trained with its own, where it was another: transformers and chat.FromModel
+// take templateName before what tokenizer_config.json has.
+func (j *job) saveTemplate(dir string) error {
+	if j.text.tmpl == nil {
+		return nil
+	}
+	if own, err := chat.FromModel(dir); err == nil && own.SHA256() == j.text.hash() {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(dir, templateName), []byte(j.text.tmpl.Source()), 0o644); err != nil {
+		return fmt.Errorf("save the chat template: %w", err)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,6 +55,56 @@ func TestNoneBetterThanBefore(t *testing.T) {
 	if err := json.Unmarshal([]byte(l.train(t, "--resume", "--json").stdout), &sum); err != nil || !sum.NoneBetter || sum.LoadedBest {
 		t.Errorf("%+v, %v", sum, err)
 	}
+}
+
+// A model that was trained with another template than its own has that one from then on, and is refused with any other.
+func TestTheTemplateGoesWithTheModel(t *testing.T) {
+	other := writeFile(t, "other.jinja", `{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant: {% endif %}`)
+	l := smallLesson(t, lesson{"method": "full", "train.steps": 2, "train.learning_rate": 0.002, "template": other})
+	l.train(t)
+	base, dir := l["model"].(string), filepath.Join(l.runDir(), modelDir)
+	prompt := func(args ...string) []int32 {
+		return answers(t, "", append(args, "--prompt", "one", "--max-new-tokens", "1")...)[0].PromptIDs
+	}
+	if got, want := prompt("--model", dir), prompt("--model", base, "--template", other); !slices.Equal(got, want) || slices.Equal(got, prompt("--model", base)) {
+		t.Errorf("the published model is asked by %v, it was trained with %v", got, want)
+	}
+
+	asked := [][]string{{"generate", "--model", dir, "--prompt", "x", "--max-new-tokens", "1"}, {"chat", "--model", dir}, {"eval", "--model", dir, "--data", l["data.eval"].(string)}}
+	next := l.with(lesson{"model": dir, "method": "lora", "train.steps": 1, "run_dir": filepath.Join(t.TempDir(), "next")})
+	refused := func(args []string, train lesson) {
+		t.Helper()
+		for _, a := range asked {
+			a = append(slices.Clone(a), args...)
+			wantCode(t, exitUsage, []string{"model " + dir + " was trained with another chat template", "--allow-template-change"}, a...)
+			wantCode(t, exitOK, []string{"warning: model " + dir}, append(a, "--allow-template-change")...)
+		}
+		wantCode(t, exitUsage, []string{"model " + dir + " was trained with another chat template", "lora.allow_template_change: true"}, next.with(train).args("plan")...)
+		wantCode(t, exitOK, []string{"warning: model " + dir}, next.with(train).with(lesson{"lora.allow_template_change": true}).args("plan", "--time=false")...)
+	}
+	refused([]string{"--template", "chatml"}, lesson{"template": "chatml"})
+
+	// an adapter on it was trained later: its word counts
+	next.with(lesson{"template": "chatml", "lora.allow_template_change": true}).train(t)
+	wantCode(t, exitOK, nil, append(asked[0], "--adapter", filepath.Join(next.runDir(), adapterDir), "--template", "chatml")...)
+
+	if err := os.WriteFile(filepath.Join(dir, templateName), []byte(model.ChatML), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(nil, lesson{"template": "auto"})
+}
+
+// A model keeps its own template without a second copy; plain text teaches none.
+func TestTheTemplateIsTheModels(t *testing.T) {
+	l := smallLesson(t, lesson{"method": "full", "train.steps": 1, "train.learning_rate": 0.002})
+	l.train(t)
+	if _, err := os.Stat(filepath.Join(l.runDir(), modelDir, templateName)); !os.IsNotExist(err) {
+		t.Errorf("there is a %s besides tokenizer_config.json's (%v)", templateName, err)
+	}
+	text := writeFile(t, "text.jsonl", `{"text": "one and two"}`, `{"text": "three and four"}`)
+	plain := l.with(lesson{"data.train": text, "data.eval": text, "run_dir": filepath.Join(t.TempDir(), "plain")})
+	plain.train(t)
+	wantCode(t, exitOK, nil, "generate", "--model", filepath.Join(plain.runDir(), modelDir), "--template", "chatml", "--prompt", "x", "--max-new-tokens", "1")
 }
 
 // An adapter knows its base: another of the same shape is refused to train on, and warned of when it answers.
