@@ -29,7 +29,7 @@ does not fit the memory that is free.`,
 			if err != nil {
 				return err
 			}
-			j, err := newJob(cmd.Context(), s, cfg)
+			j, err := newJob(cmd.Context(), s, cfg, time.Now())
 			if err != nil {
 				return err
 			}

@@ -18,10 +18,11 @@ type trainOptions struct {
 	resume bool
 	asJSON bool
 	debug  bool
+	clock  func() time.Time
 }
 
 func newTrain(s streams) *cobra.Command {
-	var o trainOptions
+	o := trainOptions{clock: time.Now}
 	cmd := &cobra.Command{
 		Use:   "train -c run.yaml",
 		Short: "Train an adapter, or all weights",
@@ -50,7 +51,11 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	j, err := newJob(ctx, s, cfg)
+	date, err := dir.date(o.clock)
+	if err != nil {
+		return err
+	}
+	j, err := newJob(ctx, s, cfg, date)
 	if err != nil {
 		return err
 	}

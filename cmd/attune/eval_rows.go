@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"attune/data/corpus"
 	"attune/data/loader"
@@ -23,7 +24,7 @@ type heldOut struct {
 
 // read reads the rows, before any weights are placed.
 func (o *evalOptions) read(ctx context.Context, s streams, l *loaded) (h heldOut, err error) {
-	co := forModel(l.model.Config, os.TempDir(), l.text.corpusOptions(o.cfg))
+	co := forModel(l.model.Config, os.TempDir(), l.text.corpusOptions(o.cfg, time.Now()))
 	co.Names = o.names()
 	shown, done := counting(s.err, co)
 	h.sets, h.reports, err = corpus.ReadAll(ctx, files(o.cfg.Data.Eval), shown)

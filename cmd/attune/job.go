@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"time"
 
 	"attune/data/corpus"
 	"attune/data/loader"
@@ -23,6 +24,7 @@ import (
 // job is a run file put together, short of memory on the device: what plan reports and train carries out.
 type job struct {
 	cfg      config.Config
+	date     time.Time // of the first start: what strftime_now gives the template
 	device   *session.Device
 	dtype    kernels.Dtype
 	text     *text
@@ -45,8 +47,8 @@ type job struct {
 
 // newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,
 // template, the model's header, what is trained of it and from where, then the rows.
-func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err error) {
-	j = &job{cfg: cfg}
+func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time) (j *job, err error) {
+	j = &job{cfg: cfg, date: date}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.close())
@@ -85,7 +87,7 @@ func newJob(ctx context.Context, s streams, cfg config.Config) (j *job, err erro
 // readRows reads training and held-out rows, so that the complaints about all files come together.
 func (j *job) readRows(ctx context.Context, s streams, m *model.Config) error {
 	c := j.cfg
-	o, done := counting(s.err, forModel(m, rowsDir(c.RunDir), j.text.corpusOptions(c)))
+	o, done := counting(s.err, forModel(m, rowsDir(c.RunDir), j.text.corpusOptions(c, j.date)))
 	defer done()
 	sets, reports, err := corpus.ReadAll(ctx, append(files(c.Data.Train), files(c.Data.Eval)...), o)
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"attune/internal/config"
+	"attune/internal/smallfile"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -75,6 +77,7 @@ func (d *runDir) close() error {
 // provenance is run.json: what went into a run.
 type provenance struct {
 	Attune    buildInfo         `json:"attune"`
+	Date      time.Time         `json:"date"` // of the first start
 	Model     string            `json:"model"`
 	Template  string            `json:"template"` // where it came from
 	SHA256    map[string]string `json:"sha256"`   // of model, tokenizer, template, data, eval, recipe
@@ -84,6 +87,28 @@ type provenance struct {
 	Steps     int               `json:"steps"`
 	Rows      []any             `json:"rows"`
 	Trainable int64             `json:"trainable_parameters"`
+}
+
+// maxProvenance bounds run.json, in bytes.
+const maxProvenance = 16 << 20
+
+// date is when the run was first started, by run.json, or the clock's where there is no run yet. It stays the same for as
+// long as the run goes on: a template may write it into every row.
+func (d *runDir) date(clock func() time.Time) (time.Time, error) {
+	var p provenance
+	if d != nil {
+		b, err := smallfile.Read(d.file(runJSON), maxProvenance)
+		if err == nil {
+			err = json.Unmarshal(b, &p)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return p.Date, fmt.Errorf("read %s for the date of the run: %w; put back what it was, or take another run_dir", d.file(runJSON), err)
+		}
+	}
+	if p.Date.IsZero() {
+		return clock().Truncate(time.Second), nil
+	}
+	return p.Date, nil
 }
 
 // write keeps the resolved run file and the provenance.

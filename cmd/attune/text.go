@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"attune/data/chat"
 	"attune/data/corpus"
@@ -57,10 +58,10 @@ func (t *text) hash() string {
 	return t.tmpl.SHA256()
 }
 
-// corpusOptions are those of a run file.
-func (t *text) corpusOptions(c config.Config) corpus.Options {
+// corpusOptions are those of a run file, for a run of that date.
+func (t *text) corpusOptions(c config.Config, date time.Time) corpus.Options {
 	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.stops, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
-		Seed: uint64(c.Train.Seed), MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength)}
+		Seed: uint64(c.Train.Seed), Now: date, MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength)}
 }
 
 // microTokens is the most tokens that examples are packed together for.
