@@ -44,8 +44,10 @@ type RenderOptions struct {
 	Now time.Time
 	// Specials are the variables bos_token, eos_token and so on; nil = those of the template's model directory.
 	Specials map[string]string
-	// SpecialTokens are the strings the tokenizer treats as special; the first of them behind a turn ends it.
+	// SpecialTokens are the strings the tokenizer treats as special; one of them ends a turn.
 	SpecialTokens []string
+	// StopTokens are those of them at which generation stops, besides the end token.
+	StopTokens []string
 
 	special *tokenizer.Finder // of SpecialTokens, where they are a tokenizer's; nil = not made yet
 }
@@ -101,9 +103,10 @@ const (
 // CutResult is what became of one example: the examples to use instead, and what to count.
 type CutResult struct {
 	Examples    []data.Example
-	Kept        int // 1 = it was short enough
-	Cut         int // 1 = truncated
-	Split       int // the number of parts, 0 = not split
-	Dropped     int // 1 = left out
-	TrainedLost int // trained tokens of the example that are in none of the parts
+	Starts      []int // the token of the example that each of Examples begins with
+	Kept        int   // 1 = it was short enough
+	Cut         int   // 1 = truncated
+	Split       int   // the number of parts, 0 = not split
+	Dropped     int   // 1 = left out
+	TrainedLost int   // trained tokens of the example that are in none of the parts
 }

@@ -12,6 +12,7 @@ type facts struct {
 	tok      Tokenizer
 	specials map[string]string // what a template sees as bos_token and so on
 	tokens   []string          // the strings that are special, the end token among them
+	stops    []string          // those of them that generation_config.json names
 	special  *tokenizer.Finder // of tokens
 	plain    *tokenizer.Finder // of the added tokens that any text may use
 }
@@ -35,6 +36,11 @@ func (t *Template) about(tok Tokenizer) *facts {
 	if eos := f.specials["eos_token"]; eos != "" && !slices.Contains(f.tokens, eos) {
 		f.tokens = append(f.tokens, eos)
 	}
+	for _, s := range f.tokens {
+		if id, ok := tok.ID(s); ok && t != nil && slices.Contains(t.stops, id) {
+			f.stops = append(f.stops, s)
+		}
+	}
 	f.special = tokenizer.NewFinder(f.tokens)
 	if t != nil {
 		t.facts.Store(f)
@@ -48,7 +54,7 @@ func (f *facts) fill(o RenderOptions) RenderOptions {
 		o.Specials = f.specials
 	}
 	if o.SpecialTokens == nil {
-		o.SpecialTokens, o.special = f.tokens, f.special
+		o.SpecialTokens, o.StopTokens, o.special = f.tokens, f.stops, f.special
 	}
 	return o
 }

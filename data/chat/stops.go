@@ -47,14 +47,12 @@ func (t *Template) turnEnd(tok Tokenizer) string {
 	if err != nil {
 		return ""
 	}
-	for _, s := range r.Spans {
-		if s.Message == 1 && s.Field == fieldContent {
-			if lo, hi := c.special(r, s.End); hi >= 0 {
-				return r.Text[lo:hi]
-			}
-		}
+	p := find(1, r)
+	if p.last < 0 {
+		return ""
 	}
-	return ""
+	end := c.end(1, r, p.last, p.tail)
+	return r.Text[end.Start:end.End]
 }
 
 // generationStops reads eos_token_id, a number or a list of numbers.

@@ -21,6 +21,7 @@ type Template struct {
 	source   string
 	name     string
 	specials map[string]string // bos_token and so on, of the model directory; nil = not known
+	stops    []int32           // at which that model stops, by generation_config.json
 
 	facts atomic.Pointer[facts] // what is known of the tokenizer last used
 }
@@ -64,6 +65,7 @@ func FromModel(dir string) (*Template, error) {
 		return nil, err
 	}
 	t.specials = specials
+	t.stops, _ = generationStops(dir) // Stops says what is wrong with the file
 	return t, nil
 }
 
@@ -167,6 +169,7 @@ func Resolve(setting, modelDir string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.stops, _ = generationStops(modelDir)
 	t.specials, _, err = readSpecials(modelDir)
 	return t, err
 }

@@ -50,12 +50,12 @@ func (c *conversation) turn(i int, r jinja.Result) ([]Span, error) {
 		return nil, err
 	}
 	from := max(start, p.last)
-	end, ok := c.end(i, r, from, p.tail)
-	if !ok {
+	end := c.end(i, r, from, p.tail)
+	if end.End == 0 {
 		return nil, fmt.Errorf("behind an assistant turn %s writes %q, in which the tokenizer has no special token, so the model would not learn to stop; set template to one made for this model",
 			c.t.name, beginning(r.Text[from:]))
 	}
-	return []Span{{Start: start, End: end}}, nil
+	return []Span{{Start: start, End: end.End}}, nil
 }
 
 // beginning shortens a text for a message.
@@ -140,35 +140,6 @@ func commonPrefix(a, b string) int {
 		n++
 	}
 	return n
-}
-
-// end is the end of the first special token behind a turn's words. Behind tool calls the template may close brackets of
-// its own first: there, of several special tokens in a row, the first that also ends a turn of plain content.
-func (c *conversation) end(i int, r jinja.Result, from int, tail string) (int, bool) {
-	lo, hi := c.special(r, from)
-	if hi < 0 || tail != fieldCalls {
-		return hi, hi >= 0
-	}
-	stop := ""
-	if p, err := c.plain(i); err == nil {
-		for _, s := range p.Spans {
-			if s.Message == i && s.Field == fieldContent {
-				if lo, hi := c.special(p, s.End); hi >= 0 {
-					stop = p.Text[lo:hi]
-				}
-			}
-		}
-	}
-	for a, b := lo, hi; ; {
-		if r.Text[a:b] == stop {
-			return b, true
-		}
-		next, end := c.special(r, b)
-		if next != b || end < 0 {
-			return hi, true
-		}
-		a, b = next, end
-	}
 }
 
 // special finds the first special token from a byte on that the template itself wrote; hi < 0 = none.

@@ -37,8 +37,9 @@ type conversation struct {
 	messages []jinja.Value
 	lead     int // messages put before the row's own: the system prompt
 
-	memo map[cut]outcome // renderings that may be asked for again
-	hits []Span          // scratch
+	stops []string        // at these generation stops
+	memo  map[cut]outcome // renderings that may be asked for again
+	hits  []Span          // scratch
 }
 
 // cut names a rendering of a conversation: its first n messages, with the opening of an answer or without.
@@ -66,6 +67,10 @@ func (t *Template) newConversation(conv data.Conversation, o RenderOptions, null
 	}
 	for k, v := range specials {
 		c.vars[k] = v
+	}
+	c.stops = o.StopTokens
+	if eos := specials["eos_token"]; eos != "" {
+		c.stops = append(slices.Clone(c.stops), eos)
 	}
 	if len(conv.Tools) > 0 {
 		tools, err := jinja.FromJSON(conv.Tools, &jinja.Origin{Message: noMessage, Field: fieldTools})
