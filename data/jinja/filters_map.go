@@ -1,6 +1,9 @@
 package jinja
 
 func mapFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
+	if !truth(v) { // as Jinja: of none come no items, and nothing else is looked at
+		return &generator{}, nil
+	}
 	items, err := r.iterateAt(v, 16)
 	if err != nil {
 		return nil, err
@@ -45,6 +48,9 @@ func mapFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 // selecting is select, reject, selectattr and rejectattr: keep items whose value, or attribute, passes a test or is true.
 func selecting(name string, byAttr, keep bool) filterFunc {
 	return func(r *run, v Value, args []Value, kw *Dict) (Value, error) {
+		if !truth(v) {
+			return &generator{}, nil
+		}
 		items, err := r.iterate(v)
 		if err != nil {
 			return nil, err

@@ -571,6 +571,22 @@ varargs
 "Hello world".istitle() ~ "They'Re".istitle()
 "①".isdigit()
 "{:=+8d}".format(5)
+nil|select|list
+nil|map("upper")|list
+0|reject("odd")|list
+no|selectattr("role")|list
+nil|rejectattr|list
+nil|map|list
+e|map("nope")|list
+undefined_thing|map("upper")|join
+undefined_thing.x|select|list
+5|select|list
+yes|map("upper")|list
+{}|selectattr("x")|list
+nil|list
+nil|join
+nil|first
+nil|sum
 '''
 
 BLOCKS = [
