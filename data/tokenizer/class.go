@@ -1,17 +1,20 @@
 package tokenizer
 
 import (
+	"math"
 	"sync"
 	"unicode"
 )
 
 // The classes of characters that pre-tokenizers ask about, as the regular expressions of the tokenizers library have them.
 const (
-	letter uint8 = 1 << iota // \p{L}
-	number                   // \p{N}
-	space                    // \s, White_Space
-	word                     // \w: alphabetic, mark, decimal digit, connector, joiner
-	punct                    // \p{P} or ASCII punctuation
+	letter     uint8 = 1 << iota // \p{L}
+	number                       // \p{N}
+	space                        // \s, White_Space
+	word                         // \w: alphabetic, mark, decimal digit, connector, joiner
+	punct                        // \p{P} or ASCII punctuation
+	mark                         // \p{M}
+	nonspacing                   // \p{Mn}
 )
 
 // classTable covers the planes that hold nearly all text; above it the unicode package is asked.
@@ -39,6 +42,13 @@ var classes = sync.OnceValue(func() *[classTable]uint8 {
 	}
 	table[0x200c] |= word
 	table[0x200d] |= word
+	for bit, ranges := range map[uint8][]charRange{punct: otherPunct, mark: otherMark, nonspacing: otherNonspacing} {
+		for _, in := range ranges {
+			for v := in.lo; v <= in.hi; v++ {
+				table[v] ^= bit
+			}
+		}
+	}
 	return &table
 })
 
@@ -49,13 +59,27 @@ type classOf struct {
 
 var classTables = sync.OnceValue(func() []classOf {
 	return []classOf{
-		{letter, []*unicode.RangeTable{unicode.L}},
-		{number, []*unicode.RangeTable{unicode.N}},
+		{letter, []*unicode.RangeTable{unicode.L, rangeTable(newLetters)}},
+		{number, []*unicode.RangeTable{unicode.N, rangeTable(newNumbers)}},
 		{space, []*unicode.RangeTable{unicode.White_Space}},
-		{word, []*unicode.RangeTable{unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc}},
+		{word, []*unicode.RangeTable{unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc, rangeTable(newWord)}},
 		{punct, []*unicode.RangeTable{unicode.P}},
+		{mark, []*unicode.RangeTable{unicode.M}},
+		{nonspacing, []*unicode.RangeTable{unicode.Mn}},
 	}
 })
+
+func rangeTable(ranges []charRange) *unicode.RangeTable {
+	t := &unicode.RangeTable{}
+	for _, in := range ranges {
+		if in.hi <= math.MaxUint16 {
+			t.R16 = append(t.R16, unicode.Range16{Lo: uint16(in.lo), Hi: uint16(in.hi), Stride: 1})
+		} else {
+			t.R32 = append(t.R32, unicode.Range32{Lo: uint32(in.lo), Hi: uint32(in.hi), Stride: 1})
+		}
+	}
+	return t
+}
 
 // classIn is the class of r by the table.
 func classIn(table *[classTable]uint8, r rune) uint8 {

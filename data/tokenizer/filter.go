@@ -49,7 +49,7 @@ func (n eachChar) normalize(a aligned) (aligned, error) {
 
 // stripAccents drops all marks.
 func stripAccents(c rune) (rune, bool) {
-	if c >= utf8.RuneSelf && unicode.Is(unicode.M, c) {
+	if c >= utf8.RuneSelf && classIn(classes(), c)&mark != 0 {
 		return -1, false
 	}
 	return c, false
@@ -92,6 +92,8 @@ func bertClean(c rune) (rune, bool) {
 		return c, false
 	case c == '\t', c == '\n', c == '\r':
 		return ' ', false
+	case c == 0x890, c == 0x891, c == 0x8e2, c == 0x110cd, 0x13430 <= c && c <= 0x1343f:
+		return c, false // format characters that the library does not know
 	case c == 0xfffd, unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co):
 		return -1, false
 	case unicode.IsSpace(c):
@@ -113,7 +115,7 @@ func bertChinese(c rune) (rune, bool) {
 }
 
 func stripNonspacing(c rune) (rune, bool) {
-	if c >= utf8.RuneSelf && unicode.Is(unicode.Mn, c) {
+	if c >= utf8.RuneSelf && classIn(classes(), c)&nonspacing != 0 {
 		return -1, false
 	}
 	return c, false

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +100,19 @@ func FuzzParse(f *testing.F) {
 		f.Add(p.json(f), "hello <|a|> wörld")
 	}
 	f.Add([]byte(`{"model":{"vocab":{"a":0},"merges":[]},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\w+|[^a[b]]"},"behavior":"Contiguous"}}`), "a b")
+	for _, name := range []string{"unigram", "unigram-bytes", "wordpiece", "wordlevel", "endofword"} {
+		raw, err := os.ReadFile(filepath.Join("testdata", name, "tokenizer.json"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw, "The boat's <s> ½ e\u0301 [SEP] 船")
+	}
+	for _, part := range []string{
+		`"normalizer":{"type":"Precompiled","precompiled_charsmap":"CAAAAAEBAAAAAAAAYQBiAA=="}`, `"pre_tokenizer":{"type":"UnicodeScripts"}`,
+		`"pre_tokenizer":{"type":"FixedLength","length":2},"decoder":{"type":"CTC","pad_token":"","word_delimiter_token":"","cleanup":true}`,
+	} {
+		f.Add([]byte(`{"model":{"vocab":[["a",0],["b",-1]],"unk_id":0},`+part+`}`), "ab a")
+	}
 	f.Fuzz(func(t *testing.T, raw []byte, text string) {
 		tok, err := Parse(raw, raw)
 		if err != nil {
@@ -113,7 +128,27 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		tok.Decode(enc.IDs, true)
+		data, err := tok.Encode(text, Options{Literal: []Span{{0, len(text)}}})
+		if err != nil {
+			return
+		}
+		unk, hasUnk := tok.model.id(tok.model.unknown())
+		for i, id := range data.IDs {
+			if tok.IsSpecial(id) && !(hasUnk && id == unk) && !isByte(tok, id) && data.Offsets[i].Start < data.Offsets[i].End {
+				t.Fatalf("data becomes the special token %d", id)
+			}
+		}
 	})
+}
+
+// isByte says whether a token stands for a byte of a byte-level or byte-fallback vocabulary.
+func isByte(tok *Tokenizer, id int32) bool {
+	m, ok := tok.model.(*bpe)
+	if ok && (m.bytes != nil && slices.Contains(m.bytes[:], id) || slices.Contains(m.fallback[:], id)) {
+		return true
+	}
+	u, ok := tok.model.(*unigram)
+	return ok && slices.Contains(u.bytes[:], id)
 }
 
 // Byte-level encoding loses nothing; that of SentencePiece loses nothing but what it adds; no special token stands in data.

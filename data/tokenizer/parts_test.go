@@ -98,6 +98,9 @@ func TestUnicodeForms(t *testing.T) {
 	for _, form := range []norm.Form{norm.NFC, norm.NFD, norm.NFKC, norm.NFKD} {
 		rapid.Check(t, func(t *rapid.T) {
 			text := rapid.OneOf(textGen(), rapid.StringOf(rapid.SampledFrom([]rune("aeAE\u0301\u0323\u0307\u0327\u0345\u1fb3\u1100\u1161\u11a8가각ﬁΩ한")))).Draw(t, "text")
+			if strings.ContainsFunc(text, func(r rune) bool { return unknownForm(r, norm.NFKD) }) {
+				t.Skip("the tokenizers library does not decompose what package norm does")
+			}
 			a, err := unicodeForm{form}.normalize(aligned{s: text})
 			if err != nil || a.s != form.String(text) {
 				t.Fatalf("form %d of %+q: %+q, want %+q (%v)", form, text, a.s, form.String(text), err)

@@ -102,8 +102,15 @@ func TestStreamEqualsDecode(t *testing.T) {
 		}},
 		Model: obj{"vocab": charVocab("abc", "aa", "bb"), "merges": []string{}},
 	}
-	for name, p := range map[string]tiny{"byte level": byteBPE(nil), "byte fallback": sentencePiece(false), "held back": loose} {
-		tok := p.parse(t)
+	ctc := tiny{
+		Decoder: obj{"type": "CTC", "pad_token": "a", "word_delimiter_token": "b", "cleanup": true},
+		Model:   obj{"vocab": charVocab("abc"), "merges": []string{}},
+	}
+	all := small(t)
+	for name, p := range map[string]tiny{"byte level": byteBPE(nil), "byte fallback": sentencePiece(false), "held back": loose, "repeated": ctc} {
+		all[name] = p.parse(t)
+	}
+	for name, tok := range all {
 		rapid.Check(t, func(t *rapid.T) {
 			ids := rapid.SliceOf(rapid.Int32Range(-1, int32(tok.VocabSize()))).Draw(t, "ids")
 			skip := rapid.Bool().Draw(t, "skip")
@@ -227,16 +234,39 @@ func TestLongWords(t *testing.T) {
 	}
 }
 
+// One long word costs every model, normalizer and pre-tokenizer time by its length, however often it repeats itself.
+func TestLongWordsOfEveryModel(t *testing.T) {
+	for name, tok := range small(t) {
+		for unit, n := range map[string]int{
+			"a": 1 << 20, " ": 1 << 20, "🦙": 100_000, "\n": 1 << 14, "é": 1 << 14, "e\u0301": 1 << 14, "中": 1 << 14, "#": 1 << 14, "A b ": 1 << 14, "<unk>": 1 << 14, "[SEP]": 1 << 14,
+		} {
+			text := strings.Repeat(unit, n)
+			enc := encode(t, tok, text, Options{Literal: []Span{{0, len(text)}}})
+			checkOffsets(t, text, enc)
+			tok.Decode(enc.IDs, false)
+		}
+		if name == "unigram-bytes" { // one word: nothing is cut before the model
+			text := strings.Repeat("🦙", 100_000)
+			if enc := encode(t, tok, text, Options{}); len(enc.IDs) != 1+4*100_000 {
+				t.Errorf("%d tokens for 100000 emoji in bytes", len(enc.IDs))
+			}
+		}
+	}
+}
+
 // Encoding from many goroutines gives what one gives; run with -race.
 func TestConcurrent(t *testing.T) {
-	for _, p := range []tiny{byteBPE(obj{"type": "NFC"}), sentencePiece(false)} {
-		tok := p.parse(t)
+	shared, alone := small(t), small(t)
+	for name, p := range map[string]tiny{"byte level": byteBPE(obj{"type": "NFC"}), "byte fallback": sentencePiece(false)} {
+		shared[name], alone[name] = p.parse(t), p.parse(t)
+	}
+	for name, tok := range shared {
 		var texts []string
 		var want [][]int32
 		for i := range 200 {
 			text := fmt.Sprintf("hello %d e\u0301 <|a|> wörld%s", i*i, strings.Repeat(" hello", i%7))
 			texts = append(texts, text)
-			want = append(want, encode(t, p.parse(t), text, Options{AddSpecial: true}).IDs)
+			want = append(want, encode(t, alone[name], text, Options{AddSpecial: true}).IDs)
 		}
 		var wg sync.WaitGroup
 		for g := range 4 {

@@ -70,7 +70,7 @@ func (n unicodeForm) decompose(a aligned) []normChar {
 		}
 		p := form.PropertiesString(a.s[i:])
 		parts := p.Decomposition()
-		if parts == nil {
+		if parts == nil || unknownForm(r, form) {
 			chars = append(chars, normChar{r, p.CCC(), at})
 			continue
 		}
@@ -82,6 +82,14 @@ func (n unicodeForm) decompose(a aligned) []normChar {
 	}
 	return chars
 }
+
+// unknownForm says whether the tokenizers library does not know that r decomposes.
+func unknownForm(r rune, form norm.Form) bool {
+	return r == newComposite || form == norm.NFKD && inRanges(newCompat, r)
+}
+
+// newComposite is a letter of Dives Akuru, the one canonical composite that is too new for the library.
+const newComposite = 0x11938
 
 // reorder sorts each run of marks by combining class. Characters that change places share one span, so that spans
 // never run backwards.
@@ -147,7 +155,7 @@ var composites = sync.OnceValue(func() map[[2]rune]rune {
 		}
 		s := string(r)
 		parts := norm.NFD.PropertiesString(s).Decomposition()
-		if parts == nil || !norm.NFC.IsNormalString(s) {
+		if parts == nil || !norm.NFC.IsNormalString(s) || r == newComposite {
 			continue
 		}
 		last, size := utf8.DecodeLastRune(parts)

@@ -70,6 +70,7 @@ ODD = [
     "'", "''", "'s", "'S", "'ſ", "''s", "a's", "a'S's", "'re're", "’s", "don’t", "!!", "!?", "...", "....", "-", "--", "---", "_", "__", "a_b", "$", "€", "a$b",
     "A", "ABC", "aBC", "ABc", "AbC", "ÀÉ", "ǅ", "ʰ", "ª", "中", "中文", "a中b", "中a", "中 文", "㐀", "\U00020000", "\U0002b740", "\U0002b820a", "豈", "\U0002f800",
     "ー", "カー", "アa", "かカ漢", "ｱ", "１２３", "ＡＢＣ", "①②", "㈱", "…", "¨", "´a", "\u037e", "\u1fc1", "🦙", "🦙🦙", "a🦙", "🦙a", "🇩🇪", "🇩", "👨‍👩‍👧", "☃\ufe0f",
+    "㋿ ꟲ \U0001f16c \U00010781", "a\u2e52b\u2e43", "a\u1abfb\u0898c\u1cf2", "a\u08e2b\u0890", "a\U00016d40\U000116d0b \u1c89", "a\u1734b\u1885", "\U00011935\U00011930\U00011938",
     "word " * 40, "x" * 99, "x" * 100, "x" * 101, "é" * 100, "é" * 101, "ab" * 300, "🦙" * 60, "\n" * 40, "0" * 70, "中" * 80, "." * 90, "a b " * 60,
 ]
 
@@ -105,7 +106,7 @@ def texts(tok, few):
         own += [t, " " + t + " ", "a" + t + "b", "say " + t + " now"] + ([] if few else [t + t, t[:-1], t.upper(), "\n" + t + "\n", t + "s", "x\t" + t])
     own += ["".join(added), " ".join(added)] if len(added) < 30 else []
     mixed = []
-    for _ in range(20 if few else 160):
+    for _ in range(160):
         parts = []
         for _ in range(rng.randint(1, 6)):
             kind = rng.randrange(5)
@@ -117,9 +118,9 @@ def texts(tok, few):
                 at = rng.randrange(len(joined))
                 parts.append(joined[at:at + rng.randint(1, 30)])
         mixed.append("".join(parts))
-    if few:
-        some = [t for t in some if len(t) < 120][::2]
-        own = own[:24]
+    if few:  # other ones for each tokenizer
+        some = [t for t in some if len(t) < 39][tok.get_vocab_size() % 6::6]
+        own, mixed = own[:7], [t for t in mixed if len(t) < 60][:6]
     return list(dict.fromkeys(some + mixed + own))
 
 
@@ -149,7 +150,7 @@ def slices(tok, encodings, few):
     rng = random.Random(21)
     size = tok.get_vocab_size(with_added_tokens=True)
     out = []
-    for i in range(16 if few else 80):
+    for i in range(10 if few else 80):
         if i % 2:
             ids = [rng.randrange(size) for _ in range(rng.randint(1, 12))]
         else:
