@@ -42,19 +42,12 @@ func (c *Config) validate(p *problems) {
 
 // validateEval is about the keys that need held-out rows and evaluations during training.
 func (c *Config) validateEval(p *problems) {
-	e, steps := c.Eval, c.Train.Steps
+	e := c.Eval
 	if e.EarlyStoppingPatience > 0 || e.LoadBestModelAtEnd {
 		p.need(len(c.Data.Eval) > 0, "data.eval", "is empty, but early stopping and load_best_model_at_end need held-out rows")
 	}
-	if e.EarlyStoppingPatience <= 0 || p.known("eval.every") || p.known("train.steps") {
-		return
-	}
-	const key = "eval.early_stopping_patience"
-	p.need(e.Every > 0, key, "is %d, but eval.every is 0, and nothing is evaluated on the way; set eval.every over 0", e.EarlyStoppingPatience)
-	if e.Every > 0 && steps > 0 {
-		n := (steps - 1) / e.Every // the one after the last step can stop nothing
-		p.need(e.EarlyStoppingPatience <= n, key, "is %d, but with eval.every %d and train.steps %d there are %d evaluations on the way, and it stops nothing; set it to 0, or a smaller eval.every",
-			e.EarlyStoppingPatience, e.Every, steps, n)
+	if e.EarlyStoppingPatience > 0 && !p.known("eval.every") {
+		p.need(e.Every > 0, "eval.early_stopping_patience", "is %d, but eval.every is 0, and nothing is evaluated on the way; set eval.every over 0", e.EarlyStoppingPatience)
 	}
 }
 
