@@ -8,8 +8,7 @@ import (
 
 // The classes of characters that pre-tokenizers ask about, as the regular expressions of the tokenizers library have them.
 const (
-	letter     uint8 = 1 << iota // \p{L}
-	number                       // \p{N}
+	number     uint8 = 1 << iota // \p{N}
 	space                        // \s, White_Space
 	word                         // \w: alphabetic, mark, decimal digit, connector, joiner
 	punct                        // \p{P} or ASCII punctuation
@@ -59,7 +58,6 @@ type classOf struct {
 
 var classTables = sync.OnceValue(func() []classOf {
 	return []classOf{
-		{letter, []*unicode.RangeTable{unicode.L, rangeTable(newLetters)}},
 		{number, []*unicode.RangeTable{unicode.N, rangeTable(newNumbers)}},
 		{space, []*unicode.RangeTable{unicode.White_Space}},
 		{word, []*unicode.RangeTable{unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc, rangeTable(newWord)}},

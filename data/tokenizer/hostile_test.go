@@ -48,7 +48,7 @@ func TestErrorsNameThePart(t *testing.T) {
 		{`{"pre_tokenizer":{"type":"GuessPreTokenizer"},` + ok + `}`, `"GuessPreTokenizer"`},
 		{`{"pre_tokenizer":{"type":"CharDelimiterSplit","delimiter":"ab"},` + ok + `}`, `"ab"`},
 		{`{"pre_tokenizer":{"type":"FixedLength","length":0},` + ok + `}`, "length"},
-		{`{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":"Isolated"},` + ok + `}`, "intersection"},
+		{`{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a)\\1"},"behavior":"Isolated"},` + ok + `}`, `\1 is not supported at byte 3`},
 		{`{"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Sideways"},` + ok + `}`, `"Sideways"`},
 		{`{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}}]},` + ok + `}`, `"<s>"`},
 		{`{"post_processor":{"type":"TemplateProcessing","single":[]},` + ok + `}`, "single"},

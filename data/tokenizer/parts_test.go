@@ -53,43 +53,11 @@ func TestPreTokenizers(t *testing.T) {
 		{obj{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}, "Hi  you", []string{"▁Hi", "▁", "▁you"}},
 		{obj{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": false}, "Hi you", []string{"Hi▁you"}},
 		{obj{"type": "ByteLevel", "add_prefix_space": true, "use_regex": true}, "I'll go12  \n on", []string{" I", "'ll", " go", "12", "  \n", " on"}},
-		{obj{"type": "Split", "pattern": obj{"Regex": strings.Replace(cl100kPattern, "%s", "{1,3}", 1)}, "behavior": "Isolated"}, "I'LL  (go)\n\n 12345 x", []string{"I", "'LL", " ", " (", "go", ")\n\n", " ", "123", "45", " x"}},
+		{obj{"type": "Split", "pattern": obj{"Regex": `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, "behavior": "Isolated"}, "I'LL  (go)\n\n 12345 x", []string{"I", "'LL", " ", " (", "go", ")\n\n", " ", "123", "45", " x"}},
 	} {
 		if got := pieces(t, c.part, c.text); !slices.Equal(got, c.want) {
 			t.Errorf("%v of %q:\n got %q\nwant %q", c.part, c.text, got, c.want)
 		}
-	}
-}
-
-// The hand-written scanners must cut as the general engine does with the same pattern.
-func TestScannersEqualPatterns(t *testing.T) {
-	for _, pattern := range []string{gpt2Pattern, strings.Replace(cl100kPattern, "%s", "", 1), strings.Replace(cl100kPattern, "%s", "{1,3}", 1)} {
-		fast, err := parseRegex(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := fast.(scanner); !ok {
-			t.Fatalf("%s has no scanner", pattern)
-		}
-		slow, err := parseRegex("(?:" + pattern + ")")
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := rapid.OneOf(textGen(), rapid.StringOf(rapid.SampledFrom([]rune(" \n\r\t'sSlLrReEa1½.,\u00a0日é\u0301"))))
-		rapid.Check(t, func(t *rapid.T) {
-			s := text.Draw(t, "text")
-			got, err := fast.cut(nil, s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := slow.cut(nil, s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(got, want) {
-				t.Fatalf("%s on %q:\n got %v\nwant %v", pattern, s, got, want)
-			}
-		})
 	}
 }
 
@@ -98,8 +66,8 @@ func TestUnicodeForms(t *testing.T) {
 	for _, form := range []norm.Form{norm.NFC, norm.NFD, norm.NFKC, norm.NFKD} {
 		rapid.Check(t, func(t *rapid.T) {
 			text := rapid.OneOf(textGen(), rapid.StringOf(rapid.SampledFrom([]rune("aeAE\u0301\u0323\u0307\u0327\u0345\u1fb3\u1100\u1161\u11a8가각ﬁΩ한")))).Draw(t, "text")
-			if strings.ContainsFunc(text, func(r rune) bool { return unknownForm(r, norm.NFKD) }) {
-				t.Skip("the tokenizers library does not decompose what package norm does")
+			if strings.ContainsFunc(text, func(r rune) bool { return unknownForm(r, norm.NFKD) || inRanges(otherMark, r) }) {
+				t.Skip("the tokenizers library's Unicode is older than that of package norm")
 			}
 			a, err := unicodeForm{form}.normalize(aligned{s: text})
 			if err != nil || a.s != form.String(text) {

@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"regexp/syntax"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	"github.com/dlclark/regexp2"
+	"attune/data/oniguruma"
 )
 
 // piece is the range [lo,hi) of a text; match says whether a pattern matched it or it lies between two matches.
@@ -44,73 +41,26 @@ func parsePattern(raw json.RawMessage) (matcher, error) {
 	return nil, errors.New("pattern has neither String nor Regex")
 }
 
-// The published patterns that have a hand-written scanner.
-const (
-	gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
-	// cl100kPattern is that of GPT-4 and Llama 3 with %s = {1,3}, that of Qwen 2 and later with nothing.
-	cl100kPattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-)
+// wordsOfGPT2 is the pattern of the ByteLevel pre-tokenizer.
+const wordsOfGPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
+// parseRegex reads a regular expression of Oniguruma, the engine of the tokenizers library.
 func parseRegex(pattern string) (matcher, error) {
-	switch pattern {
-	case gpt2Pattern:
-		return newScanner(0), nil
-	case fmt.Sprintf(cl100kPattern, ""):
-		return newScanner(1), nil
-	case fmt.Sprintf(cl100kPattern, "{1,3}"):
-		return newScanner(3), nil
-	}
-	if plainPattern(pattern) {
-		if re, err := regexp.Compile(pattern); err == nil {
-			return linearPattern{re}, nil
-		}
-	}
-	translated, err := translate(pattern)
+	re, err := oniguruma.Compile(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("regular expression %q: %w", pattern, err)
 	}
-	re, err := regexp2.Compile(translated, regexp2.Multiline)
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", pattern, err)
-	}
-	re.MatchTimeout = regexTimeout
-	return &backtrackPattern{re}, nil
+	return regexPattern{re}, nil
 }
 
-// regexTimeout ends a match that a hostile expression makes exponential.
-const regexTimeout = 20 * time.Second
+type regexPattern struct{ re *oniguruma.Regexp }
 
-// plainPattern says whether a pattern means the same to package regexp, which takes linear time, as to Oniguruma, the
-// engine of the tokenizers library: no classes that package regexp limits to ASCII, no line anchors, no groups with options.
-func plainPattern(pattern string) bool {
-	for _, other := range []string{"(?", "[:", "[[", "&&"} {
-		if strings.Contains(pattern, other) {
-			return false
-		}
+func (p regexPattern) cut(dst []piece, s string) ([]piece, error) {
+	if s == "" {
+		return dst, nil // the library does not ask whether the pattern matches it
 	}
-	for i := 0; i+1 < len(pattern); i++ {
-		if pattern[i] != '\\' {
-			continue
-		}
-		if i++; strings.IndexByte(`AzpPrnt\.*+?()[]{}|^$-`, pattern[i]) < 0 {
-			return false
-		}
-	}
-	re, err := syntax.Parse(pattern, syntax.Perl&^syntax.OneLine)
-	return err == nil && !anchored(re)
-}
-
-// anchored says whether ^ or $ is in re, which stand for lines in Oniguruma and for the text in package regexp.
-func anchored(re *syntax.Regexp) bool {
-	if re.Op == syntax.OpBeginLine || re.Op == syntax.OpEndLine {
-		return true
-	}
-	for _, sub := range re.Sub {
-		if anchored(sub) {
-			return true
-		}
-	}
-	return false
+	err := p.re.Cut(s, func(lo, hi int, match bool) { dst = append(dst, piece{int32(lo), int32(hi), match}) })
+	return dst, err
 }
 
 // between closes the gap before a match and adds the match.
@@ -141,46 +91,6 @@ func (p literalPattern) cut(dst []piece, s string) ([]piece, error) {
 		dst = between(dst, prev, prev+i, prev+i+len(p))
 		prev += i + len(p)
 	}
-}
-
-// linearPattern is a regular expression of package regexp.
-type linearPattern struct{ re *regexp.Regexp }
-
-func (p linearPattern) cut(dst []piece, s string) ([]piece, error) {
-	prev := 0
-	for _, m := range p.re.FindAllStringIndex(s, -1) {
-		dst = between(dst, prev, m[0], m[1])
-		prev = m[1]
-	}
-	return rest(dst, prev, len(s)), nil
-}
-
-// backtrackPattern is a regular expression with look-around or Unicode classes.
-type backtrackPattern struct{ re *regexp2.Regexp }
-
-func (p *backtrackPattern) cut(dst []piece, s string) ([]piece, error) {
-	prev, at, runes := 0, 0, 0 // at: the byte where rune number runes begins
-	m, err := p.re.FindStringMatch(s)
-	for ; m != nil && err == nil; m, err = p.re.FindNextMatch(m) {
-		for ; runes < m.Index; runes++ {
-			_, n := utf8.DecodeRuneInString(s[at:])
-			at += n
-		}
-		lo := at
-		for ; runes < m.Index+m.Length; runes++ {
-			_, n := utf8.DecodeRuneInString(s[at:])
-			at += n
-		}
-		if lo == at && lo == prev && lo > 0 {
-			continue // an empty match behind a match does not count
-		}
-		dst = between(dst, prev, lo, at)
-		prev = at
-	}
-	if err != nil {
-		return dst, fmt.Errorf("regular expression %q: %w", p.re.String(), err)
-	}
-	return rest(dst, prev, len(s)), nil
 }
 
 // classPattern matches single characters of a class.

@@ -54,7 +54,11 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 			all = append(all, prefixSpace{})
 		}
 		if f.UseRegex == nil || *f.UseRegex {
-			all = append(all, split{newScanner(0), isolated, false})
+			m, err := parseRegex(wordsOfGPT2)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, split{m, isolated, false})
 		}
 		return append(all, byteLevel{}), nil
 	case "Split":
