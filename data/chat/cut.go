@@ -25,7 +25,7 @@ func Cut(e data.Example, maxLength int, p Policy, names Names) (CutResult, error
 	n := len(e.IDs)
 	names = names.OrKeys()
 	if maxLength <= 0 || n <= maxLength {
-		return CutResult{Examples: []data.Example{e}, Kept: 1}, nil
+		return CutResult{Examples: []data.Example{e}, Starts: []int{0}, Kept: 1}, nil
 	}
 	switch p {
 	case Refuse, "":
@@ -34,9 +34,9 @@ func Cut(e data.Example, maxLength int, p Policy, names Names) (CutResult, error
 		return CutResult{Dropped: 1, TrainedLost: e.Trained()}, nil
 	case Truncate:
 		short := part(e, 0, maxLength)
-		r := CutResult{Examples: []data.Example{short}, Cut: 1, TrainedLost: e.Trained() - short.Trained()}
+		r := CutResult{Examples: []data.Example{short}, Starts: []int{0}, Cut: 1, TrainedLost: e.Trained() - short.Trained()}
 		if short.Trained() == 0 {
-			r.Examples = nil
+			r.Examples, r.Starts = nil, nil
 			return r, at(e.Position, fmt.Errorf("%w once it is cut from %d tokens to %s %d; raise it, or set %s to split or drop", ErrNothingTrained, n, names.MaxLength, maxLength, names.Overlength))
 		}
 		return r, nil
@@ -51,7 +51,7 @@ func Cut(e data.Example, maxLength int, p Policy, names Names) (CutResult, error
 				piece.Weights[0] = 0 // learnt in the part before
 			}
 			if piece.Trained() > 0 {
-				r.Examples = append(r.Examples, piece)
+				r.Examples, r.Starts = append(r.Examples, piece), append(r.Starts, start)
 			}
 		}
 		if r.Split = len(r.Examples); r.Split == 0 {

@@ -85,9 +85,12 @@ func TestSplitLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := make([]float32, len(e.IDs))
-		for _, p := range r.Examples {
+		for k, p := range r.Examples {
 			if len(p.IDs) > limit || len(p.IDs) != len(p.Weights) {
 				t.Fatalf("a part of %d tokens, %d weights", len(p.IDs), len(p.Weights))
+			}
+			if len(r.Starts) != len(r.Examples) || int(p.IDs[0]) != r.Starts[k] {
+				t.Fatalf("part %v, said to begin at %v", p.IDs, r.Starts)
 			}
 			for i := 1; i < len(p.IDs); i++ {
 				if p.IDs[i] != p.IDs[i-1]+1 {

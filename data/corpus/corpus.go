@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -177,28 +176,22 @@ func (b *builder) row(c data.Conversation) error {
 	}
 	if c.Messages == nil {
 		b.texts++
-	} else if b.o.Template == nil {
-		return b.o.NoTemplate // no row can be rendered: one complaint is enough
 	}
-	all, err := b.o.Template.Explain(b.o.Tokenizer, c, chat.EncodeOptions{RenderOptions: b.o.Render(b.report.Rows)})
+	all, err := b.o.Make(b.report.Rows, c)
 	if err != nil {
-		return complaint(c.Position, err)
+		return err
 	}
 	whole := true
-	for _, e := range all {
-		b.see(e)
-		cut, err := chat.Cut(e.Example, b.o.MaxLength, b.o.Overlength, b.o.Names)
-		if err != nil {
-			return complaint(c.Position, err)
-		}
-		b.report.Cut += cut.Cut
-		b.report.Dropped += cut.Dropped
-		b.report.TrainedLost += cut.TrainedLost
-		whole = whole && cut.Cut+cut.Dropped == 0
-		if cut.Split > 0 {
+	for _, m := range all {
+		b.see(m.Explained)
+		b.report.Cut += m.Cut.Cut
+		b.report.Dropped += m.Cut.Dropped
+		b.report.TrainedLost += m.Cut.TrainedLost
+		whole = whole && m.Cut.Cut+m.Cut.Dropped == 0
+		if m.Cut.Split > 0 {
 			b.report.Split++
 		}
-		for _, part := range cut.Examples {
+		for _, part := range m.Cut.Examples {
 			if err := b.add(part); err != nil {
 				return err
 			}
@@ -211,9 +204,6 @@ func (b *builder) row(c data.Conversation) error {
 }
 
 func (b *builder) add(e data.Example) error {
-	if err := b.fits(e); err != nil {
-		return err
-	}
 	if err := b.set.Add(e); err != nil {
 		return err
 	}
@@ -223,35 +213,4 @@ func (b *builder) add(e data.Example) error {
 	b.report.Longest = max(b.report.Longest, len(e.IDs))
 	b.trained(e)
 	return nil
-}
-
-// fits says what the model cannot read of an example.
-func (b *builder) fits(e data.Example) error {
-	if w := b.o.Window; w > 0 && len(e.IDs) > w {
-		return &source.RowError{Position: e.Position, What: fmt.Sprintf("%d tokens, but the model was made for %d (max_position_embeddings)", len(e.IDs), w),
-			Do: fmt.Sprintf("set %s, which is %d, to at most %d", b.o.Names.MaxLength, b.o.MaxLength, w)}
-	}
-	if b.o.VocabSize == 0 || len(e.IDs) == 0 {
-		return nil
-	}
-	if id := slices.Max(e.IDs); int(id) >= b.o.VocabSize {
-		token, _ := b.o.Tokenizer.Token(id)
-		return &source.RowError{Position: e.Position, What: fmt.Sprintf("token %q has the id %d, but the model's vocab_size is %d", token, id, b.o.VocabSize),
-			Do: "take the tokenizer the model was made with, or give the model rows for its new tokens"}
-	}
-	return nil
-}
-
-// complaint gives an error the position of its row, unless it has one.
-func complaint(at data.Position, err error) error {
-	var row *source.RowError
-	if errors.As(err, &row) {
-		return row
-	}
-	what, do, ok := strings.Cut(err.Error(), "; ")
-	if !ok {
-		do = ""
-	}
-	what = strings.TrimPrefix(what, fmt.Sprintf("%s:%d: ", at.File, at.Line))
-	return &source.RowError{Position: at, What: what, Do: do}
 }
