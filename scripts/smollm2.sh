@@ -32,7 +32,7 @@ for dtype in float32 bfloat16; do
   [ ! -d "$run/adapter" ] || continue
   echo "attune, $dtype"
   rm -rf "$run"
-  "$attune" train --json --set model="$model" --set data.train="$out/train.jsonl" --set data.max_length=$length --set data.overlength=truncate \
+  "$attune" train --json --set model="$model" --set data.train="$out/train.jsonl" --set data.max_length=$length --set data.overlength=truncate --set data.max_cut_share=1 \
     --set data.shuffle=false --set lora.r=16 --set lora.alpha=32 --set lora.init_from="$out/init" --set train.steps="$steps" \
     --set train.examples_per_step="$examples" --set train.learning_rate=2e-4 --set train.lr_scheduler=constant --set compute.device=cpu \
     --set compute.dtype=$dtype --set compute.threads="$threads" --set run_dir="$run" 2>"$out/attune_$dtype.err"

@@ -88,6 +88,12 @@ func (o *evalOptions) settle(given func(flag string) bool) (err error) {
 	lay(given("train-on"), &o.trainOn, &c.Data.TrainOn)
 	lay(given("max-length"), &o.maxLength, &c.Data.MaxLength)
 	lay(given("overlength"), &o.overlength, &c.Data.Overlength)
+	c.Data.MaxCutShare = 1 // how many rows are judged is said, and nothing is spoilt by it
+	if given("template-kwargs") {
+		if c.TemplateKwargs, err = config.Kwargs("template-kwargs", o.kwargs); err != nil {
+			return err
+		}
+	}
 	if given("data") {
 		c.Data.Eval = []config.Source{{Path: o.rows, Format: o.format}}
 	} else if given("format") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"attune/data/chat"
 	"attune/data/corpus"
 	"attune/data/loader"
 	"attune/data/source"
@@ -53,7 +54,7 @@ func (o *evalOptions) ask(ctx context.Context, l *loaded, co corpus.Options) (qu
 		}
 		for n := 1; err == nil && (o.limit == 0 || len(questions) < o.limit); n++ {
 			var q eval.Question
-			if q, err = l.question(r, co.SystemOf(n)); err == nil {
+			if q, err = l.question(r, co.Render(n)); err == nil {
 				questions, err = append(questions, q), ctx.Err()
 			}
 		}
@@ -67,13 +68,13 @@ func (o *evalOptions) ask(ctx context.Context, l *loaded, co corpus.Options) (qu
 	return questions, nil
 }
 
-// question makes one of the next row, or is io.EOF; system is for a conversation that has no system prompt.
-func (l *loaded) question(r *source.Reader, system string) (q eval.Question, err error) {
+// question makes one of the next row, rendered by ro, or is io.EOF.
+func (l *loaded) question(r *source.Reader, ro chat.RenderOptions) (q eval.Question, err error) {
 	c, err := r.Next()
 	if err != nil {
 		return q, err
 	}
-	if q, err = eval.Ask(l.text.tmpl, l.text.tok, c, system, l.window()); err != nil {
+	if q, err = eval.Ask(l.text.tmpl, l.text.tok, c, ro, l.window()); err != nil {
 		return q, err
 	}
 	if err = l.text.known(q.IDs, l.model); err != nil {

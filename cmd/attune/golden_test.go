@@ -131,6 +131,7 @@ func goldenRun(t *testing.T, name string, extra ...string) string {
 	set("data.eval", filepath.Join(dir, "eval.jsonl"))
 	set("data.max_length", r.MaxLength)
 	set("data.overlength", "truncate")
+	set("data.max_cut_share", 1)
 	set("data.shuffle", false)
 	set("train.steps", r.Steps)
 	set("train.examples_per_step", r.Examples)

@@ -62,7 +62,7 @@ func baseFingerprint(m *model.Checkpoint) (string, error) {
 func recipeOf(c config.Config) config.Config {
 	c.Model, c.RunDir, c.Template, c.LoRA.InitFrom = "", "", "", ""
 	c.LoRA.AllowTemplateChange = false
-	c.Data.Train, c.Data.Eval = nil, nil
+	c.Data.Train, c.Data.Eval, c.Data.MaxCutShare = nil, nil, 0
 	c.Compute = config.Compute{Dtype: c.Compute.Dtype}
 	c.Checkpoint = config.Checkpoint{}
 	return c

@@ -10,6 +10,7 @@ import (
 	"attune/engine/model"
 	"attune/engine/peft"
 	"attune/engine/session"
+	"attune/internal/config"
 	"attune/kernels"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 // modelFlags are the flags of every command that runs a model without a run file.
 type modelFlags struct {
 	model, adapter, template, device, dtype string
+	kwargs                                  string
 	threads                                 int
 	allowTemplateChange                     bool
 }
@@ -27,6 +29,7 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.model, "model", "", "Hugging Face model directory")
 	fs.StringVar(&f.adapter, "adapter", "", "PEFT adapter directory")
 	fs.StringVar(&f.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
+	fs.StringVar(&f.kwargs, "template-kwargs", "", "further variables of the chat template, as in '{\"enable_thinking\": false}'")
 	fs.BoolVar(&f.allowTemplateChange, "allow-template-change", false, "use a model or an adapter that was trained with another chat template or tokenizer")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
 	fs.StringVar(&f.dtype, "dtype", "auto", "auto, float32 or bfloat16")
@@ -69,6 +72,11 @@ func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 	}
 	if l.text, err = loadText(f.model, f.template); err != nil {
 		return l, err
+	}
+	if f.kwargs != "" {
+		if l.text.kwargs, err = config.Kwargs("template-kwargs", f.kwargs); err != nil {
+			return l, err
+		}
 	}
 	if l.model, err = model.Open(f.model); err != nil {
 		return l, err

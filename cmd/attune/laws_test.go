@@ -117,7 +117,7 @@ func TestTheStepIsWhatTheRunFileSays(t *testing.T) {
 		"lora with dropout": {"lora.dropout": 0.2},
 		"full":              {"method": "full", "train.learning_rate": 0.001, "train.weight_decay": 0.05},
 		"mistral's window":  {"model": smallModel(t, model.NewOptions{ModelType: "mistral", SlidingWindow: 24})},
-		"a row cut short":   {"data.max_length": 64, "data.overlength": "truncate"},
+		"a row cut short":   {"data.max_length": 64, "data.overlength": "truncate", "data.max_cut_share": 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := smallLesson(t, lesson{"train.steps": 4, "train.examples_per_step": 6}.with(extra))

@@ -24,6 +24,8 @@ type text struct {
 	stops []int32
 	pad   int32
 
+	kwargs map[string]any // further variables of the template, where there is no run file
+
 	noTemplate error
 }
 
@@ -61,7 +63,7 @@ func (t *text) hash() string {
 // corpusOptions are those of a run file, for a run of that date.
 func (t *text) corpusOptions(c config.Config, date time.Time) corpus.Options {
 	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.stops, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
-		Seed: uint64(c.Train.Seed), Now: date, MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength)}
+		Seed: uint64(c.Train.Seed), Now: date, MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength), MaxCutShare: &c.Data.MaxCutShare, Kwargs: c.TemplateKwargs}
 }
 
 // microTokens is the most tokens that examples are packed together for.

@@ -46,9 +46,9 @@ type Question struct {
 	IDs      []int32 // of the conversation, up to where the answer begins
 }
 
-// Ask takes the last assistant turn off a conversation. system is put before one that has no system message; "" = none.
+// Ask takes the last assistant turn off a conversation and renders the rest as o says.
 // A row that does not end with an assistant turn, or whose prompt is longer than window tokens, is a *source.RowError.
-func Ask(t *chat.Template, tok *tokenizer.Tokenizer, c data.Conversation, system string, window int) (Question, error) {
+func Ask(t *chat.Template, tok *tokenizer.Tokenizer, c data.Conversation, o chat.RenderOptions, window int) (Question, error) {
 	n := len(c.Messages) - 1
 	if n < 1 || c.Messages[n].Role != "assistant" {
 		return Question{}, &source.RowError{Position: c.Position, What: "no answer to compare with", Do: "a row must end with the assistant's turn"}
@@ -56,7 +56,7 @@ func Ask(t *chat.Template, tok *tokenizer.Tokenizer, c data.Conversation, system
 	q := Question{Position: c.Position, Prompt: c.Messages[n-1].Content, Expected: c.Messages[n].Content}
 	c.Messages = c.Messages[:n]
 	var err error
-	if q.IDs, err = t.EncodePrompt(tok, c, chat.EncodeOptions{RenderOptions: chat.RenderOptions{System: system}}); err != nil {
+	if q.IDs, err = t.EncodePrompt(tok, c, chat.EncodeOptions{RenderOptions: o}); err != nil {
 		return q, err
 	}
 	if len(q.IDs) > window {

@@ -165,7 +165,7 @@ func (j judge) questions(t *testing.T, rows []data.Conversation) []Question {
 	t.Helper()
 	var qs []Question
 	for _, c := range rows {
-		q, err := Ask(j.template, j.tok, c, "", 256)
+		q, err := Ask(j.template, j.tok, c, chat.RenderOptions{}, 256)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestRowsThatCannotBeAsked(t *testing.T) {
 		{row(7, strings.Repeat("x", 300), "y"), "rows.jsonl:7: the prompt has "},
 	}
 	for _, tt := range tests {
-		_, err := Ask(j.template, j.tok, tt.row, "", 256)
+		_, err := Ask(j.template, j.tok, tt.row, chat.RenderOptions{}, 256)
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("got %v, want %q", err, tt.says)
 		}
@@ -255,7 +255,7 @@ func TestSystemOfAQuestion(t *testing.T) {
 		{row(1, "one", "x"), "Given.", "<|im_start|>system\nGiven.<|im_end|>\n<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"},
 		{own, "Given.", "<|im_start|>system\nOwn.<|im_end|>\n<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"},
 	} {
-		q, err := Ask(j.template, j.tok, tt.row, tt.system, 256)
+		q, err := Ask(j.template, j.tok, tt.row, chat.RenderOptions{System: tt.system}, 256)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,28 +7,30 @@ package config
 // writes: key, doc; enum, the words there are; need, the complaint where it is empty; min, over, max and below, the bounds of
 // a number (over and below are not within); auto, where the word auto stands for 0.
 type Config struct {
-	Model       string     `key:"model" need:"is missing; set it to a Hugging Face model directory" doc:"Hugging Face model directory"`
-	Template    string     `key:"template" doc:"chat template: auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca"`
-	System      string     `key:"system" doc:"system prompt given to conversations that have none"`
-	SystemRatio float64    `key:"system_ratio" min:"0" max:"1" doc:"share of the examples that carry the system prompt"`
-	Data        Data       `key:"data" doc:"which rows are read, and how they become examples"`
-	Method      string     `key:"method" enum:"lora|full" doc:"lora trains an adapter, full trains every weight"`
-	LoRA        LoRA       `key:"lora" doc:"the adapter (Hu et al. 2021); only with method: lora"`
-	Train       Train      `key:"train" doc:"the optimization"`
-	Compute     Compute    `key:"compute" doc:"where and in what precision the run computes"`
-	Eval        Eval       `key:"eval" doc:"the loss on held-out rows during training"`
-	Checkpoint  Checkpoint `key:"checkpoint" doc:"how a run survives being stopped"`
-	RunDir      string     `key:"run_dir" need:"is missing; name the directory this run shall fill" doc:"directory of this run; refused if it holds one, unless --resume"`
+	Model          string         `key:"model" need:"is missing; set it to a Hugging Face model directory" doc:"Hugging Face model directory"`
+	Template       string         `key:"template" doc:"chat template: auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca"`
+	TemplateKwargs map[string]any `key:"template_kwargs" doc:"further variables of the chat template, such as {enable_thinking: false}"`
+	System         string         `key:"system" doc:"system prompt given to conversations that have none"`
+	SystemRatio    float64        `key:"system_ratio" min:"0" max:"1" doc:"share of the examples that carry the system prompt"`
+	Data           Data           `key:"data" doc:"which rows are read, and how they become examples"`
+	Method         string         `key:"method" enum:"lora|full" doc:"lora trains an adapter, full trains every weight"`
+	LoRA           LoRA           `key:"lora" doc:"the adapter (Hu et al. 2021); only with method: lora"`
+	Train          Train          `key:"train" doc:"the optimization"`
+	Compute        Compute        `key:"compute" doc:"where and in what precision the run computes"`
+	Eval           Eval           `key:"eval" doc:"the loss on held-out rows during training"`
+	Checkpoint     Checkpoint     `key:"checkpoint" doc:"how a run survives being stopped"`
+	RunDir         string         `key:"run_dir" need:"is missing; name the directory this run shall fill" doc:"directory of this run; refused if it holds one, unless --resume"`
 }
 
 // Data says which rows are read and how they become examples.
 type Data struct {
-	Train      []Source `key:"train" need:"is missing; name at least one file: train: [{path: rows.jsonl}]" doc:"files of rows to train on"`
-	Eval       []Source `key:"eval" doc:"held-out files"`
-	MaxLength  int      `key:"max_length" min:"8" doc:"longest example, in tokens"`
-	Overlength string   `key:"overlength" enum:"error|truncate|split|drop" doc:"what happens to a longer one; counted and reported"`
-	TrainOn    string   `key:"train_on" enum:"all|last" doc:"which assistant turns are trained"`
-	Shuffle    bool     `key:"shuffle" doc:"a new order each epoch, by train.seed"`
+	Train       []Source `key:"train" need:"is missing; name at least one file: train: [{path: rows.jsonl}]" doc:"files of rows to train on"`
+	Eval        []Source `key:"eval" doc:"held-out files"`
+	MaxLength   int      `key:"max_length" min:"8" doc:"longest example, in tokens"`
+	Overlength  string   `key:"overlength" enum:"error|truncate|split|drop" doc:"what happens to a longer one; counted and reported"`
+	MaxCutShare float64  `key:"max_cut_share" min:"0" max:"1" doc:"most of a file's rows that overlength may cut or leave out; 1 = all of them"`
+	TrainOn     string   `key:"train_on" enum:"all|last" doc:"which assistant turns are trained"`
+	Shuffle     bool     `key:"shuffle" doc:"a new order each epoch, by train.seed"`
 }
 
 // Source is one file of rows. Its bounds are what data/loader takes (MaxShare there): this package is below it and cannot ask.
@@ -100,7 +102,7 @@ func Default() Config {
 	return Config{
 		Template:    "auto",
 		SystemRatio: 1,
-		Data:        Data{MaxLength: 2048, Overlength: "error", TrainOn: "all", Shuffle: true},
+		Data:        Data{MaxLength: 2048, Overlength: "error", MaxCutShare: 0.1, TrainOn: "all", Shuffle: true},
 		Method:      "lora",
 		LoRA:        LoRA{R: 16, Alpha: 32, TargetModules: []string{"all-linear"}},
 		Train: Train{Epochs: 1, ExamplesPerStep: 32, LearningRate: 2e-4, LRScheduler: "cosine", MaxGradNorm: 1,

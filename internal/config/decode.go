@@ -134,6 +134,8 @@ func (p *problems) value(v any, f field, dst reflect.Value, path string) {
 		} else {
 			p.sources(v, dst, path)
 		}
+	case reflect.Map:
+		p.free(v, dst, path)
 	case reflect.String:
 		s, ok := v.(string)
 		if !ok {

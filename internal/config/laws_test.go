@@ -21,6 +21,15 @@ func text() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.SampledFrom(words), rapid.StringN(0, 12, -1), rapid.StringMatching(`[-+._0-9a-fxoTZ:]{1,12}`))
 }
 
+// kwarg is a value that a template may be given.
+func kwarg(depth int) *rapid.Generator[any] {
+	one := []*rapid.Generator[any]{rapid.Just[any](nil), rapid.Bool().AsAny(), text().AsAny(), rapid.Int64Range(-maxInt, maxInt).AsAny(), rapid.Float64Range(-1e300, 1e300).AsAny()}
+	if depth > 0 {
+		one = append(one, rapid.SliceOfN(kwarg(depth-1), 0, 3).AsAny(), rapid.MapOfN(text(), kwarg(depth-1), 0, 3).AsAny())
+	}
+	return rapid.OneOf(one...)
+}
+
 func drawConfig(t *rapid.T) Config {
 	c := Default()
 	c.Model, c.System, c.RunDir = text().Draw(t, "model"), text().Draw(t, "system"), text().Draw(t, "run_dir")
@@ -32,6 +41,9 @@ func drawConfig(t *rapid.T) Config {
 	}
 	c.Train.LearningRate, c.Train.Adam.Epsilon = rapid.Float64Range(1e-300, 1e300).Draw(t, "rate"), rapid.Float64Range(1e-300, 1e-3).Draw(t, "epsilon")
 	c.Train.Steps, c.Compute.MicroBatchTokens = rapid.IntRange(0, 1<<40).Draw(t, "steps"), rapid.IntRange(0, 1<<20).Draw(t, "micro")
+	if kwargs := rapid.MapOfN(text(), kwarg(2), 0, 3).Draw(t, "kwargs"); len(kwargs) > 0 {
+		c.TemplateKwargs = kwargs
+	}
 	c.Eval.LoadBestModelAtEnd, c.Data.Shuffle = rapid.Bool().Draw(t, "best"), rapid.Bool().Draw(t, "shuffle")
 	return c
 }

@@ -64,6 +64,8 @@ func fieldSchema(f field, def reflect.Value) map[string]any {
 		}
 	case reflect.Bool:
 		s["type"] = "boolean"
+	case reflect.Map:
+		s["type"] = "object"
 	default:
 		s = f.numberSchema()
 	}

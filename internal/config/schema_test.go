@@ -30,6 +30,9 @@ func runFiles() []runFile {
 		{text: small + "lora: {target_modules: q_proj}\n"}, {text: small + "lora: {target_modules: [q_proj, v_proj]}\n"},
 		{text: small + "compute: {micro_batch_tokens: auto}\n"}, {text: small + "compute: {micro_batch_tokens: 0}\n"},
 		{text: small + "train: {steps: 2.0, epochs: 0}\n"},
+		{text: small + "template_kwargs: {}\n"}, {text: small + "template_kwargs: {enable_thinking: false, documents: [{title: a, n: 1.5}], x: 2}\n"},
+		{text: small + "template_kwargs: [a]\n", says: "template_kwargs is a list; it must be a section of keys"},
+		{text: small + "template_kwargs: 3\n", says: "template_kwargs is 3; it must be a section of keys"},
 
 		{text: small + "train: {lerning_rate: }\n", says: "train.lerning_rate is not a key of the run file; did you mean train.learning_rate?"},
 		{text: small + "lora_config: {}\n", says: "lora_config is not a key of the run file"},
@@ -70,6 +73,7 @@ func runFiles() []runFile {
 		{"data.max_length", "8 100000", "7 -1", "at least 8"},
 		{"data.train.weight", "1e-9 10000", "0 -1 10001", "over 0 and at most 10000"},
 		{"data.train.repeat", "1 10000", "0 10001", "at least 1 and at most 10000"},
+		{"data.max_cut_share", "0 0.5 1", "-0.1 1.1", "at least 0 and at most 1"},
 		{"lora.r", "1", "0 -4", "at least 1"},
 		{"lora.alpha", "0.01", "0 -1", "over 0"},
 		{"lora.dropout", "0 0.99", "1 -0.1", "at least 0 and below 1"},

@@ -65,6 +65,8 @@ func scalar(f field, v reflect.Value) string {
 		return number(v.Float())
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
+	case reflect.Map:
+		return flow(v.Interface())
 	}
 	list := v.Interface().([]string)
 	if len(list) == 1 {
@@ -134,6 +136,8 @@ func sectionMap(v reflect.Value) map[string]any {
 			m[f.key] = list
 		case f.auto && fv.IsZero():
 			m[f.key] = "auto"
+		case f.typ.Kind() == reflect.Map && fv.IsNil():
+			m[f.key] = map[string]any{}
 		default:
 			m[f.key] = fv.Interface()
 		}

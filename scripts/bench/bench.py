@@ -65,7 +65,7 @@ def timed(name, argv, steps_file):
 
 def run_attune(name, dtype):
     run = a.out / name
-    sets = {"model": a.model, "data.train": a.out / "rows.jsonl", "data.max_length": a.max_length, "data.overlength": "truncate", "data.shuffle": "false",
+    sets = {"model": a.model, "data.train": a.out / "rows.jsonl", "data.max_length": a.max_length, "data.overlength": "truncate", "data.max_cut_share": 1, "data.shuffle": "false",
             "lora.r": 16, "lora.alpha": 32, "lora.init_from": a.out / "init", "train.steps": a.warmup + a.steps, "train.examples_per_step": a.examples,
             "train.learning_rate": 2e-4, "train.lr_scheduler": "constant", "compute.device": "cpu", "compute.dtype": dtype, "compute.threads": a.threads, "run_dir": run}
     return timed(name, [a.attune, "train"] + [x for k, v in sets.items() for x in ("--set", f"{k}={v}")], run / "metrics.jsonl")
