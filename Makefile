@@ -10,12 +10,8 @@ demo: build ## the main job, small: a base model, an adapter, a verdict; about a
 	bin/attune new-model demo-out/random --model-type qwen3 --hidden-size 96 --num-hidden-layers 2 --num-attention-heads 4 --head-dim 32 --initializer-range 0.08
 	bin/attune train -c configs/demo-pretrain.yaml
 	bin/attune train -c configs/demo-tune.yaml
-	bin/attune generate --model demo-out/pretrain/model $(DEMO_ANSWERS) > demo-out/base.jsonl
-	bin/attune generate --model demo-out/pretrain/model --adapter demo-out/tune/adapter $(DEMO_ANSWERS) > demo-out/tuned.jsonl
-	bin/attune eval --model demo-out/pretrain/model --adapter demo-out/tune/adapter --data demo-out/data/held-out.jsonl --dtype float32 --json > demo-out/eval.json
+	bin/attune eval -c configs/demo-tune.yaml --adapter demo-out/tune/adapter --answers --max-new-tokens 24 --json > demo-out/eval.json
 	@go run ./scripts/demo/verdict demo-out
-
-DEMO_ANSWERS = --prompts demo-out/data/prompts.jsonl --greedy --max-new-tokens 24 --dtype float32 --json
 
 test: ## every test that needs nothing but Go
 	go test ./...

@@ -1,7 +1,6 @@
 // Rows writes the data of `make demo`: the post of a shop that does not exist, in our own words. text.jsonl is the text
 // a small base model is pre-trained on; instruction.jsonl, messages.jsonl and conversations.jsonl are the rows it is
-// tuned on, one schema a file; held-out.jsonl is what it is judged by, prompts.jsonl the same without the answers. The same
-// seed gives the same bytes.
+// tuned on, one schema a file; held-out.jsonl is what it is judged by. The same seed gives the same bytes.
 //
 // Held-out rows share no message, complaint or order number with the text or the other rows, and no product or customer
 // with the other rows; that is checked before anything is written.
@@ -67,7 +66,6 @@ const (
 	messagesFile      = "messages.jsonl"
 	conversationsFile = "conversations.jsonl"
 	heldOutFile       = "held-out.jsonl"
-	promptsFile       = "prompts.jsonl" // the held-out rows without their last answer
 )
 
 func generate(seed uint64, documents, rows, held int) (*dataset, error) {
@@ -91,8 +89,7 @@ func generate(seed uint64, documents, rows, held int) (*dataset, error) {
 		for _, task := range []func(mail) task{route, file, follow} {
 			m := h.mail()
 			d.held = append(d.held, m)
-			row := task(m)
-			if err := errors.Join(d.add(heldOutFile, messages(row)), d.add(promptsFile, messages(row[:len(row)-1]))); err != nil {
+			if err := d.add(heldOutFile, messages(task(m))); err != nil {
 				return nil, err
 			}
 		}
