@@ -25,7 +25,15 @@ type heldOut struct {
 
 // read reads the rows, before any weights are placed.
 func (o *evalOptions) read(ctx context.Context, s streams, l *loaded) (h heldOut, err error) {
-	co := forModel(l.model.Config, os.TempDir(), l.text.corpusOptions(o.cfg, time.Now()))
+	var run *runDir
+	if o.runFile != "" {
+		run = &runDir{path: o.cfg.RunDir}
+	}
+	date, err := run.date(time.Now)
+	if err != nil {
+		return h, err
+	}
+	co := forModel(l.model.Config, os.TempDir(), l.text.corpusOptions(o.cfg, date))
 	co.Names = o.names()
 	shown, done := counting(s.err, co)
 	h.sets, h.reports, err = corpus.ReadAll(ctx, files(o.cfg.Data.Eval), shown)

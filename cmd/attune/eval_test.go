@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"attune/engine/model"
 )
@@ -124,6 +125,27 @@ func TestEvalIsTheRuns(t *testing.T) {
 	wantCode(t, exitUsage, []string{"--format"}, "eval", "-c", run, "--format", "text")
 	wantCode(t, exitUsage, []string{"--train-on"}, append(append([]string{"eval"}, flags...), "--train-on", "first")...)
 	wantCode(t, exitUsage, []string{"no rows", "--data", "data.eval"}, "eval", "-c", writeFile(t, "none.yaml", "model: "+model, "run_dir: x", "data: {train: [{path: "+one+"}]}"))
+}
+
+// The rows of a run that a template writes the date into are judged as of the run's date.
+func TestEvalIsOfTheRunsDate(t *testing.T) {
+	dated := writeFile(t, "dated.jinja", `{% for m in messages %}<|im_start|>{{ m.role }} on {{ strftime_now('%d %B %Y') }}: {{ m.content }}<|im_end|>{% endfor %}`)
+	l := smallLesson(t, lesson{"template": dated, "train.steps": 2})
+	trainOn(t, time.Date(2020, time.March, 2, 12, 0, 0, 0, time.UTC), l, false, 0)
+	var last struct {
+		Loss float64 `json:"eval_loss"`
+	}
+	lines := records(t, l.runDir())
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Loss == 0 {
+		t.Fatalf("%v in %q", err, lines)
+	}
+	flags := []string{"--adapter", filepath.Join(l.runDir(), adapterDir), "--data", l["data.eval"].(string)}
+	if vs := judged(t, append(flags, "-c", filepath.Join(l.runDir(), runYAML))...); vs[1].Loss != last.Loss {
+		t.Errorf("the loss is %.9f, training had %.9f", vs[1].Loss, last.Loss)
+	}
+	if vs := judged(t, append(flags, "--model", l["model"].(string), "--template", dated, "--dtype", "float32")...); vs[1].Loss == last.Loss {
+		t.Error("the date makes no difference")
+	}
 }
 
 // The answers' rows get the system prompt that training gives them.
