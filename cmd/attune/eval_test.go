@@ -205,4 +205,12 @@ func TestEvalNamesItsSettings(t *testing.T) {
 	wantCode(t, exitData, []string{"raise --max-length"}, append(slices.Clone(judge), "--overlength", "drop")...)
 	run := writeFile(t, "run.yaml", "model: "+dir, "run_dir: x", fmt.Sprintf("data: {train: [{path: %s}], eval: [{path: %s}], max_length: 64}", rows, rows))
 	wantCode(t, exitData, []string{"data.max_length is 64", "data.overlength"}, "eval", "-c", run)
+	for _, c := range []struct {
+		code        int
+		flag, value string
+	}{{exitDevice, "--device", "cuda"}, {exitDevice, "--device", "tpu"}, {exitUsage, "--dtype", "int8"}} {
+		if o := wantCode(t, c.code, []string{c.value}, append(slices.Clone(judge), c.flag, c.value)...); strings.Contains(o.stderr, "compute.") {
+			t.Errorf("eval names a key of the run file: %s", o.stderr)
+		}
+	}
 }

@@ -41,9 +41,9 @@ func OpenDevice(name string, threads int) (*Device, error) {
 	case "auto", "":
 		why = "this build of attune computes on the processor only"
 	case "cuda":
-		return nil, fmt.Errorf("compute.device cuda: %w: this build of attune computes on the processor only; set compute.device: cpu", ErrNoDevice)
+		return nil, fmt.Errorf("device cuda: %w: this build of attune computes on the processor only; take cpu", ErrNoDevice)
 	default:
-		return nil, fmt.Errorf("compute.device %q: %w; there are auto, cpu, cuda", name, ErrNoDevice)
+		return nil, fmt.Errorf("device %q: %w; there are auto, cpu, cuda", name, ErrNoDevice)
 	}
 	b, err := cpubackend.New(cpu.Options{Threads: threads})
 	if err != nil {
@@ -53,7 +53,7 @@ func OpenDevice(name string, threads int) (*Device, error) {
 		BFloat16: strings.HasSuffix(b.Name(), "bf16"), Tuned: !strings.HasSuffix(b.Name(), " go"), Why: why}, nil
 }
 
-// Dtype resolves compute.dtype: auto is bfloat16 where the device is faster with it.
+// Dtype resolves the name of a dtype: auto is bfloat16 where the device is faster with it.
 func (d *Device) Dtype(name string) (kernels.Dtype, error) {
 	switch {
 	case name == "float32" || (name == "auto" || name == "") && !d.BFloat16:
@@ -61,5 +61,5 @@ func (d *Device) Dtype(name string) (kernels.Dtype, error) {
 	case name == "bfloat16" || name == "auto" || name == "":
 		return kernels.BFloat16, nil
 	}
-	return 0, fmt.Errorf("compute.dtype %q: there are auto, float32, bfloat16", name)
+	return 0, fmt.Errorf("dtype %q: there are auto, float32, bfloat16", name)
 }
