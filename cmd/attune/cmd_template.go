@@ -47,12 +47,12 @@ A line that is no such object is answered by what is wrong with it; the exit cod
 			return renderOne(s, t)
 		},
 	}
-	cmd.Flags().StringVar(&template, "template", "", "a .jinja file, or "+strings.Join(chat.Builtins(), " | "))
+	cmd.Flags().StringVar(&template, "template", "", "a .jinja file, a model directory, or "+strings.Join(chat.Builtins(), " | "))
 	cmd.Flags().BoolVar(&jsonl, "jsonl", false, "one JSON object a line, and an answer a line")
 	return cmd
 }
 
-// namedTemplate is a builtin template or that of a file.
+// namedTemplate is a builtin template, a model directory's own, or that of a file.
 func namedTemplate(name string) (*chat.Template, error) {
 	if name == "" {
 		return nil, usagef("no template; give one with --template FILE, or one of %s", strings.Join(chat.Builtins(), ", "))
@@ -60,7 +60,11 @@ func namedTemplate(name string) (*chat.Template, error) {
 	if slices.Contains(chat.Builtins(), name) {
 		return chat.Builtin(name)
 	}
-	t, err := chat.FromFile(name)
+	from := chat.FromFile
+	if isDirectory(name) == nil {
+		from = chat.FromModel
+	}
+	t, err := from(name)
 	return t, asUsage(err)
 }
 

@@ -90,6 +90,11 @@ func TestTemplateRenderOne(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d\n%s", c.in, o.code, c.code, o.stderr)
 		}
 	}
+	dir := smallModel(t, model.NewOptions{})
+	own := invoke(t.Context(), `{"conversation": [{"role": "user", "content": "x"}]}`, "template", "render", "--template", dir)
+	if want := "<|im_start|>user\nx<|im_end|>\n"; own.code != exitOK || own.stdout != want {
+		t.Errorf("a model's own: exit code %d, got %q, want %q\n%s", own.code, own.stdout, want, own.stderr)
+	}
 	wantCode(t, exitUsage, []string{"--template FILE", "alpaca"}, "template", "render")
 	wantCode(t, exitUsage, []string{"missing.jinja"}, "template", "render", "--template", "missing.jinja")
 	wantCode(t, exitUsage, []string{"line 1, column 4"}, "template", "render", "--template", writeFile(t, "broken.jinja", "{% nonsense %}"))
