@@ -56,6 +56,9 @@ func (o *evalOptions) ask(ctx context.Context, l *loaded, co corpus.Options) (qu
 		return nil, l.text.noTemplate
 	}
 	for _, f := range o.cfg.Data.Eval {
+		if o.limit > 0 && len(questions) == o.limit {
+			break
+		}
 		r, err := source.Open(f.Path, source.Options{Format: f.Format})
 		if err != nil {
 			return nil, err

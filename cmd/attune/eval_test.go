@@ -3,15 +3,17 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"attune/data/corpus"
 	"attune/engine/model"
+	"attune/internal/config"
 )
 
 // judged is what eval --json says of each model.
@@ -178,18 +180,27 @@ func TestSystemOfTheAnswers(t *testing.T) {
 	}
 }
 
-// Of the rows that answers are taken from no more are held than are answered.
-func TestAnswersHoldFewRows(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("needs Linux's count of a process's peak memory")
+// Rows are read for answers one at a time, and no further than --limit.
+func TestAnswersReadUpToTheLimit(t *testing.T) {
+	one := writeFile(t, "one.jsonl", sums(0, 2)...)
+	two := writeFile(t, "two.jsonl", append(sums(2, 2), `{"instruction": "broken`)...)
+	o := evalOptions{modelFlags: modelFlags{model: smallModel(t, model.NewOptions{}), template: "auto", device: "cpu", dtype: "float32"}}
+	o.cfg.Data.Eval = []config.Source{{Path: one, Format: "auto"}, {Path: two, Format: "auto"}}
+	l, err := o.open(io.Discard)
+	if err != nil {
+		t.Fatal(err)
 	}
-	const size = 48 << 20
-	dir := smallModel(t, model.NewOptions{})
-	rows := writeFile(t, "rows.jsonl", append(sums(0, 4), many(size, 160)...)...)
-	args := []string{"eval", "--model", dir, "--data", rows, "--max-length", "64", "--overlength", "drop"}
-	loss := peak(t, args...)
-	if grown := peak(t, append(args, "--answers", "--limit", "2", "--max-new-tokens", "4")...) - loss; grown > size/2 {
-		t.Errorf("two answers of %s of rows take %s", mib(size), mib(grown))
+	atEnd(t, l.close)
+	for o.limit = 1; o.limit <= 4; o.limit++ {
+		qs, err := o.ask(t.Context(), l, corpus.Options{})
+		if err != nil || len(qs) != o.limit || qs[0].File != one || qs[len(qs)-1].Line != []int{1, 2, 1, 2}[o.limit-1] {
+			t.Errorf("up to %d: %d questions, %v", o.limit, len(qs), err)
+		}
+	}
+	for _, o.limit = range []int{0, 5} {
+		if _, err := o.ask(t.Context(), l, corpus.Options{}); err == nil || !strings.Contains(err.Error(), two+":3: ") {
+			t.Errorf("up to %d: %v", o.limit, err)
+		}
 	}
 }
 
