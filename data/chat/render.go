@@ -65,12 +65,7 @@ func (t *Template) renderAll(conv data.Conversation, o RenderOptions, nullConten
 	if work > maxWork {
 		return nil, fmt.Errorf("the row has %d turns, of which %d are trained, more than can be looked at one by one; cut it into several rows, or set data.train_on to last", len(conv.Messages), len(turns))
 	}
-	for _, turn := range turns {
-		if err := c.checkThoughts(turn.index); err != nil {
-			return nil, err
-		}
-	}
-	return c.train(whole, turns)
+	return c.train(whole, turns, c.checkThoughts)
 }
 
 // maxWork bounds the messages rendered for one row, one counted as often as it is. Each trained turn is looked at in about
@@ -81,14 +76,18 @@ func rendering(r jinja.Result) Rendering {
 	return Rendering{Text: r.Text, Literal: words(r), Origins: r.Spans}
 }
 
-// train finds what is learnt of turns: in whole, a rendering of all messages, or in a rendering of its own behind it.
-func (c *conversation) train(whole jinja.Result, turns []learnt) ([]Rendering, error) {
+// train finds what is learnt of turns: in whole, a rendering of all messages, or in a rendering of its own behind it. check
+// may refuse a turn by the conversation cut behind it.
+func (c *conversation) train(whole jinja.Result, turns []learnt, check func(i int, own jinja.Result) error) ([]Rendering, error) {
 	out := []Rendering{rendering(whole)}
 	for _, turn := range turns {
 		c.forget(turn.index)
 		own, err := c.render(turn.index+1, false)
 		if err != nil {
 			return nil, fmt.Errorf("cut behind messages[%d], to see what the template writes for that turn: %w", turn.index, err)
+		}
+		if err := check(turn.index, own); err != nil {
+			return nil, err
 		}
 		spans, err := c.turn(turn.index, own)
 		if err != nil {

@@ -175,7 +175,7 @@ func TestGenerationSpans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rs, err := conversation.train(whole, turns)
+		rs, err := conversation.train(whole, turns, func(int, jinja.Result) error { return nil })
 		if err != nil || len(rs) != 1 || !slices.Equal(drawn(rs[0]), *c.AssistantSpans) {
 			t.Errorf("%s: trained %v, %v, want %v", name, rs, err, *c.AssistantSpans)
 			return

@@ -60,6 +60,9 @@ func markedEmpty(s string, from int) (Span, bool) {
 
 // triedEmpty gives turn i a thought to see how the template writes one, and looks for the same with nothing in it.
 func (c *conversation) triedEmpty(i int, r jinja.Result, p place) (Span, bool) {
+	if c.thoughtless {
+		return Span{}, false
+	}
 	t, err := c.with(i, data.Message{Role: c.conv.Messages[i].Role, Content: "y", ReasoningContent: "x"})
 	if err != nil {
 		return Span{}, false
@@ -75,6 +78,7 @@ func (c *conversation) triedEmpty(i int, r jinja.Result, p place) (Span, bool) {
 			answer = s.Start
 		}
 	}
+	c.thoughtless = thought < 0
 	if answer < 0 {
 		return Span{}, false
 	}

@@ -40,8 +40,10 @@ func (c *conversation) turn(i int, r jinja.Result) ([]Span, error) {
 		return nil, fmt.Errorf("the template writes nothing of messages[%d], a turn that is to be trained; set \"train\": false on it, or set template to one that writes it", i)
 	}
 	if blocks := generated(r, p); blocks != nil {
-		if empty, ok := c.emptyThought(i, r, p); ok {
-			return subtract(blocks, []Span{empty}), nil
+		if from := max(blocks[0].Start, p.before); from < p.first && strings.TrimSpace(r.Text[from:p.first]) != "" {
+			if empty, ok := c.emptyThought(i, r, p); ok {
+				return subtract(blocks, []Span{empty}), nil
+			}
 		}
 		return blocks, nil
 	}
@@ -127,9 +129,15 @@ func (c *conversation) prompt(i int, r jinja.Result, p place) (int, bool) {
 	if err != nil || len(g.Text) < p.before || !strings.HasPrefix(r.Text[:p.first], g.Text) {
 		return -1, false
 	}
+	if n := len(g.Text) - len(c.opening); c.opening != "" && n >= p.before && g.Text[n:] == c.opening {
+		return len(g.Text), true
+	}
 	unopened, err := c.render(i, false)
 	if err != nil || unopened.Text == g.Text {
 		return -1, false
+	}
+	if opening, ok := strings.CutPrefix(g.Text, unopened.Text); ok {
+		c.opening = opening
 	}
 	return len(g.Text), true
 }

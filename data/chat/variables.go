@@ -37,9 +37,11 @@ type conversation struct {
 	messages []jinja.Value
 	lead     int // messages put before the row's own: the system prompt
 
-	stops []string        // at these generation stops
-	memo  map[cut]outcome // renderings that may be asked for again
-	hits  []Span          // scratch
+	stops       []string        // at these generation stops
+	memo        map[cut]outcome // renderings that may be asked for again
+	opening     string          // what the template writes to open an answer, once it is known
+	thoughtless bool            // the template is known to write no thoughts
+	hits        []Span          // scratch
 }
 
 // cut names a rendering of a conversation: its first n messages, with the opening of an answer or without.

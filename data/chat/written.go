@@ -72,18 +72,14 @@ func (c *conversation) same(r jinja.Result, messages []jinja.Value) bool {
 	return err == nil && again.Text == r.Text
 }
 
-// checkThoughts refuses a trained turn whose thoughts the template leaves out, be they a field of the row or part of its
-// content.
-func (c *conversation) checkThoughts(i int) error {
+// checkThoughts refuses a trained turn whose thoughts the template leaves out of r, the conversation cut behind it, be they a
+// field of the row or part of its content.
+func (c *conversation) checkThoughts(i int, r jinja.Result) error {
 	m := c.conv.Messages[i]
 	inside := thoughtsIn(m.Content)
 	own := strings.TrimSpace(m.ReasoningContent)
 	if own == "" && inside == "" {
 		return nil
-	}
-	r, err := c.render(i+1, false)
-	if err != nil {
-		return fmt.Errorf("cut behind messages[%d], to see what the template writes for that turn: %w", i, err)
 	}
 	var written strings.Builder
 	reasoning := false
