@@ -18,7 +18,7 @@ type fixed struct {
 	Gradients int64 `json:"gradients"`
 	Optimizer int64 `json:"optimizer"`
 	Kernels   int64 `json:"kernels"` // packing buffers of the device
-	Program   int64 `json:"program"` // the process itself: code, rows, tokenizer, garbage
+	Program   int64 `json:"program"` // the process itself: code, rows, tokenizer, compiled programs, garbage
 }
 
 func (f fixed) total() int64 {
@@ -42,10 +42,21 @@ func (m *memoryReport) add(reading int64) {
 
 // Of the process itself.
 const (
-	code    = 20 << 20 // pages of the program's file that a run touches
-	garbage = 8 << 20  // at most so much is left lying before it is collected
-	litter  = 8 << 20  // the same while rows are read, which make much of it
+	code         = 20 << 20 // pages of the program's file that a run touches
+	garbage      = 8 << 20  // at most so much is left lying before it is collected
+	litter       = 8 << 20  // the same while rows are read, which make much of it
+	programLayer = 57 << 10 // of each layer of a compiled program: its steps, their operands and launches
 )
+
+// programs is what the programs of a run take of the Go heap: one to train and one to judge, of half the steps, for each
+// length of a row.
+func (j *job) programs() int64 {
+	lengths := 2 * int64(j.survey.Lengths)
+	if j.eval != nil {
+		lengths += int64(j.eval.Lengths)
+	}
+	return programLayer * int64(j.model.Config.NumHiddenLayers+1) * lengths / 2
+}
 
 // sparing keeps garbage within bounds while rows are read, whose number is not the heap's; undo ends it.
 func sparing() (undo func()) {
@@ -57,14 +68,14 @@ func sparing() (undo func()) {
 }
 
 // settle gives back what reading the rows took for a while, and from here on keeps garbage within bounds: the Go heap then
-// is what it holds now and that much more, however many rows there are.
+// is what it holds now, the programs and that much more, however many rows there are.
 func (j *job) settle() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	j.reading = code + int64(m.Sys) // memory that the heap once had counts in it
 	debug.FreeOSMemory()
 	runtime.ReadMemStats(&m)
-	live := int64(m.HeapInuse)
+	live := int64(m.HeapInuse) + j.programs()
 	debug.SetGCPercent(int(max(1, 100*garbage/live)))
 	j.program = code + int64(m.Sys-m.HeapSys) + live + garbage - j.device.Resident // which lies in the heap and has a line of its own
 }

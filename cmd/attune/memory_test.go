@@ -74,26 +74,39 @@ func long(n int) []string {
 	return rows
 }
 
+// mixed are rows of some twenty to five hundred tokens, which fill packed rows of many lengths.
+func mixed(n int) []string {
+	var rows []string
+	for i := range n {
+		rows = append(rows, fmt.Sprintf(`{"instruction": "Count %d.", "output": "%s"}`, i, strings.Repeat("one and two ", 1+i*i*7%40)))
+	}
+	return rows
+}
+
 // What plan says a run takes is what it takes, within a tenth, whatever is trained and in which precision: from weights
-// that are mapped and weights that are converted, with checkpoints and evaluations on the way.
+// that are mapped and weights that are converted, with rows of many lengths, each of which has its programs, and with
+// checkpoints and evaluations on the way.
 func TestPlanIsThePeak(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux's count of a process's peak memory")
 	}
-	few := writeFile(t, "train.jsonl", long(8)...)
 	base := lesson{
 		"model":           smallModel(t, model.NewOptions{HiddenSize: 256, NumHiddenLayers: 12}),
-		"data.max_length": 2048, "data.eval": writeFile(t, "eval.jsonl", long(2)...),
-		"train.steps": 1, "train.examples_per_step": 4, "lora.r": 16,
+		"data.max_length": 2048, "data.train": writeFile(t, "train.jsonl", mixed(60)...), "data.eval": writeFile(t, "eval.jsonl", mixed(3)...),
+		"train.steps": 10, "train.examples_per_step": 3, "eval.every": 1, "lora.r": 16,
 	}
-	for _, c := range []struct {
-		method, dtype string
-		micro         int
-		rows          string
-	}{{"lora", "float32", 512, few}, {"lora", "float32", 1024, few}, {"lora", "bfloat16", 1024, few}, {"full", "float32", 512, few},
-		{"full", "bfloat16", 1024, few}, {"lora", "float32", 512, writeFile(t, "many.jsonl", many(12<<20, 30)...)}} {
-		t.Run(fmt.Sprint(c.method, c.dtype, c.micro, filepath.Base(c.rows)), func(t *testing.T) {
-			l := base.with(lesson{"method": c.method, "compute.dtype": c.dtype, "compute.micro_batch_tokens": c.micro, "data.train": c.rows, "run_dir": filepath.Join(t.TempDir(), "run")})
+	deep := smallModel(t, model.NewOptions{HiddenSize: 64, NumHiddenLayers: 30})
+	for name, c := range map[string]lesson{
+		"lora float32, short rows":   {"compute.dtype": "float32", "compute.micro_batch_tokens": 512},
+		"lora float32, long rows":    {"compute.dtype": "float32", "compute.micro_batch_tokens": 1024},
+		"lora bfloat16, long rows":   {"compute.dtype": "bfloat16", "compute.micro_batch_tokens": 1024},
+		"full float32, short rows":   {"method": "full", "compute.dtype": "float32", "compute.micro_batch_tokens": 512},
+		"full bfloat16, long rows":   {"method": "full", "compute.dtype": "bfloat16", "compute.micro_batch_tokens": 1024},
+		"lora float32, many rows":    {"compute.dtype": "float32", "compute.micro_batch_tokens": 512, "train.steps": 1, "data.train": writeFile(t, "many.jsonl", many(12<<20, 30)...)},
+		"many programs of 30 layers": {"model": deep, "compute.dtype": "float32", "compute.micro_batch_tokens": 2048, "train.steps": 30, "eval.every": 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := base.with(c).with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
 			want, got := planned(t, l), measured(t, l, "train")
 			off := float64(want.Total-got) / float64(got)
 			t.Logf("planned %s, measured %s: %+.1f %%", mib(want.Total), mib(got), 100*off)

@@ -15,6 +15,7 @@ type Held struct {
 	pad  int32
 
 	Longest int   // tokens of the longest row, padding included
+	Lengths int   // how many lengths rows have
 	Padded  int64 // tokens of all rows, padding included
 }
 
@@ -31,6 +32,7 @@ func NewHeld(sets []*Set, microTokens int, padID int32) *Held {
 		return nil
 	}
 	h := &Held{sets: sets, rows: pack.Assign(lengths, microTokens), pad: padID}
+	seen := map[int]bool{}
 	for _, row := range h.rows {
 		tokens := 0
 		for _, i := range row {
@@ -39,7 +41,9 @@ func NewHeld(sets []*Set, microTokens int, padID int32) *Held {
 		tokens = pack.RoundUp(tokens)
 		h.Longest = max(h.Longest, tokens)
 		h.Padded += int64(tokens)
+		seen[tokens] = true
 	}
+	h.Lengths = len(seen)
 	return h
 }
 

@@ -314,19 +314,20 @@ func TestHeld(t *testing.T) {
 		}
 		h := NewHeld(sets, 128, 7)
 		var got []data.Batch
-		longest, padded := 0, int64(0)
+		longest, padded, seen := 0, int64(0), map[int]bool{}
 		for b, err := range h.Batches() {
 			if err != nil {
 				t.Fatal(err)
 			}
 			got = append(got, b)
 			longest, padded = max(longest, b.Tokens), padded+int64(b.Tokens)
+			seen[b.Tokens] = true
 		}
 		if len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%d rows, want %d", len(got), len(want))
 		}
-		if h != nil && (h.Longest != longest || h.Padded != padded) {
-			t.Fatalf("longest %d and %d in all, want %d and %d", h.Longest, h.Padded, longest, padded)
+		if h != nil && (h.Longest != longest || h.Padded != padded || h.Lengths != len(seen)) {
+			t.Fatalf("longest %d, %d in all, %d lengths, want %d, %d and %d", h.Longest, h.Padded, h.Lengths, longest, padded, len(seen))
 		}
 	})
 }
@@ -474,7 +475,7 @@ func TestSurvey(t *testing.T) {
 			rt.Fatal(err)
 		}
 		micro := rapid.IntRange(64, 512).Draw(rt, "micro")
-		want := Survey{Whole: true}
+		want, seen := Survey{Whole: true}, map[int]bool{}
 		for i := range l.Steps() {
 			p := l.Pack(i, PrefetchOptions{MicroTokens: micro})
 			want.Tokens += int64(p.Tokens)
@@ -482,8 +483,10 @@ func TestSurvey(t *testing.T) {
 				want.Longest = max(want.Longest, b.Tokens)
 				want.Padded += int64(b.Tokens)
 				want.Rows++
+				seen[b.Tokens] = true
 			}
 		}
+		want.Lengths = len(seen)
 		if got := l.Survey(micro); got != want {
 			rt.Fatalf("%+v, want %+v", got, want)
 		}

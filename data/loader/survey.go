@@ -5,6 +5,7 @@ import "attune/data/pack"
 // Survey is what the packing of a whole run comes to.
 type Survey struct {
 	Longest int   // tokens of the longest row, padding included
+	Lengths int   // how many lengths rows have
 	Rows    int   // micro-batches
 	Tokens  int64 // padding not counted
 	Padded  int64 // padding included
@@ -18,17 +19,20 @@ const surveyed = 100_000
 func (l *Loader) Survey(microTokens int) Survey {
 	n := min(l.steps, surveyed)
 	s := Survey{Whole: n == l.steps}
+	seen := map[int]bool{}
 	for i := range n {
 		lengths := l.lengths(i)
 		for _, length := range lengths {
 			s.Tokens += int64(length)
 		}
 		for _, row := range pack.Rows(lengths, microTokens) {
+			seen[row] = true
 			s.Longest = max(s.Longest, row)
 			s.Padded += int64(row)
 			s.Rows++
 		}
 	}
+	s.Lengths = len(seen)
 	if !s.Whole {
 		scale := float64(l.steps) / float64(n)
 		s.Rows = int(float64(s.Rows) * scale)
