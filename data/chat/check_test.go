@@ -54,7 +54,7 @@ func TestCheck(t *testing.T) {
 		{"empty thought", "{% for m in messages %}{% if m.role == 'assistant' %}<think></think> {% endif %}{{ m.content }}<|im_end|>{% endfor %}", stops, usual, []string{`ok empty thought: writes "<think></think> "`}},
 		{"begin token", "{{ bos_token }}" + good, stops, usual, []string{"ok begin token: writes <s> once"}},
 		{"begin token twice", "{{ bos_token }}{{ bos_token }}" + good, stops, usual, []string{"error begin token: writes <s> twice"}},
-		{"date", "{{ strftime_now('%Y') }}" + good, stops, usual, []string{"warning date: render differently tomorrow"}},
+		{"date", "{{ strftime_now('%Y') }}" + good, stops, usual, []string{"warning date: a run keeps that of its first start"}},
 		{"refuses a user", "{{ raise_exception('No users.') if messages[0].role == 'user' }}" + good, stops, usual, []string{"error user: refuses this conversation: No users.", "ok system: nothing left out"}},
 	} {
 		found, err := Check(modelDir(t, c.template, c.generation, c.roles), "")

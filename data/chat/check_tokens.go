@@ -121,7 +121,7 @@ func (k *checker) begin() {
 // date: a rendering that holds today's date is another one tomorrow.
 func (k *checker) date() {
 	if k.t.compiled.Uses("strftime_now") {
-		k.say(LevelWarning, "date", "", "the template asks for today's date: the same rows render differently tomorrow")
+		k.say(LevelWarning, "date", "", "the template asks for today's date: a run keeps that of its first start, what is served has the day's")
 		return
 	}
 	k.say(LevelOK, "date", "", "the same rows render the same every day")
