@@ -58,8 +58,15 @@ func (c *wordCache) encode(m cutter, w *scratch, enc *Encoding, a *aligned, lo, 
 		}
 		slot.Store(e)
 	}
+	if a.at != nil {
+		for _, x := range e.tokens {
+			enc.add(x.id, a.span(int32(lo)+int32(x.lo), int32(lo)+int32(x.hi)))
+		}
+		return nil
+	}
+	at := int(a.base) + lo // nothing has changed the text, as most often
 	for _, x := range e.tokens {
-		enc.add(x.id, a.span(int32(lo)+int32(x.lo), int32(lo)+int32(x.hi)))
+		enc.add(x.id, Span{at + int(x.lo), at + int(x.hi)})
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func (lowercase) normalize(a aligned) (aligned, error) {
 	kept := 0
 	var buf [utf8.UTFMax]byte
 	for i, c := range a.s {
-		low := unicode.ToLower(c)
+		low := lower(c)
 		if low == c {
 			continue
 		}

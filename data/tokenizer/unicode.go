@@ -71,12 +71,12 @@ func (n unicodeForm) decompose(a aligned) []normChar {
 		p := form.PropertiesString(a.s[i:])
 		parts := p.Decomposition()
 		if parts == nil || unknownForm(r, form) {
-			chars = append(chars, normChar{r, p.CCC(), at})
+			chars = append(chars, normChar{r, combiningClass(r, p), at})
 			continue
 		}
 		for len(parts) > 0 {
 			c, size := utf8.DecodeRune(parts)
-			chars = append(chars, normChar{c, form.Properties(parts).CCC(), at})
+			chars = append(chars, normChar{c, combiningClass(c, form.Properties(parts)), at})
 			parts = parts[size:]
 		}
 	}
@@ -86,6 +86,14 @@ func (n unicodeForm) decompose(a aligned) []normChar {
 // unknownForm says whether the tokenizers library does not know that r decomposes.
 func unknownForm(r rune, form norm.Form) bool {
 	return r == newComposite || form == norm.NFKD && inRanges(newCompat, r)
+}
+
+// combiningClass is 0 for a mark that the tokenizers library does not know as one.
+func combiningClass(r rune, p norm.Properties) uint8 {
+	if p.CCC() != 0 && classIn(classes(), r)&mark == 0 {
+		return 0
+	}
+	return p.CCC()
 }
 
 // newComposite is a letter of Dives Akuru, the one canonical composite that is too new for the library.

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "unicode"
+
 // The tokenizers library (0.23) takes each class of characters from another crate, and each crate knows another version
 // of Unicode: digits are those of 17 and \w is that of 16, where Go has 15; punctuation, marks and compatibility forms
 // are those of 8 to 12 and stay so. The ranges here are where the library and Go's tables differ; what is left of such
@@ -79,4 +81,24 @@ func inRanges(ranges []charRange, r rune) bool {
 		}
 	}
 	return false
+}
+
+// lower is the lower case of a character but for İ, as of the Unicode that the library has: 17.
+func lower(r rune) rune {
+	if r < 0x1c89 {
+		return unicode.ToLower(r)
+	}
+	switch {
+	case r == 0x1c89, r == 0xa7cc, r == 0xa7ce, r == 0xa7d2, r == 0xa7d4, r == 0xa7da:
+		return r + 1
+	case r == 0xa7cb:
+		return 0x264
+	case r == 0xa7dc:
+		return 0x19b
+	case 0x10d50 <= r && r <= 0x10d65:
+		return r + 32
+	case 0x16ea0 <= r && r <= 0x16eb8:
+		return r + 27
+	}
+	return unicode.ToLower(r)
 }
