@@ -77,6 +77,7 @@ Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such dev
 	root.AddCommand(
 		newInit(s),
 		newConfig(s),
+		newData(s),
 		newPlan(s),
 		newTrain(s),
 		newEval(s),

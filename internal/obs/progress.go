@@ -40,6 +40,12 @@ func NewProgress(w io.Writer, label string, done, total int) *Progress {
 	return p
 }
 
+// IsTerminal: w is a terminal.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && columns(f) > 0
+}
+
 // columns is how wide the terminal f is, 0 where it is none.
 func columns(f *os.File) int {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)

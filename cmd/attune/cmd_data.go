@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"attune/data/chat"
+	"attune/data/corpus"
+	"attune/data/show"
+	"attune/data/source"
+	"attune/engine/model"
+	"attune/internal/config"
+	"attune/internal/obs"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+)
+
+func newData(s streams) *cobra.Command {
+	cmd := &cobra.Command{Use: "data", Short: "Look at rows as the model gets them", Args: knownCommand, RunE: showHelp}
+	cmd.AddCommand(newDataShow(s))
+	return cmd
+}
+
+// showOptions are the flags of `attune data show`.
+type showOptions struct {
+	runFile           string
+	model, template   string
+	kwargs            string
+	format            string
+	system, trainOn   string
+	maxLength         int
+	overlength        string
+	rows, color, html string
+	tokens, jsonl     bool
+
+	cfg    config.Config // of the run file, or the defaults, with the flags over them
+	files  []corpus.File
+	wanted show.Numbers
+}
+
+func newDataShow(s streams) *cobra.Command {
+	var o showOptions
+	d := config.Default()
+	cmd := &cobra.Command{
+		Use:   "show FILE --model DIR | [FILE] -c run.yaml",
+		Short: "Print rows as the model gets them: text, tokens, what is trained, what is cut",
+		Long: `show renders rows with the chat template, cuts them into tokens and prints what the model gets and what it is taught:
+ids and weights are those of training. Each line says whose words it holds; + is trained, x is cut away, everything else is
+read only. Blanks, tabs and line ends are visible; other characters that cannot be seen are shown by their number.
+
+With -c everything that decides how rows become examples is a run's, and so are the rows: all its files, or FILE of them.
+Flags stand instead of single settings. No weights are opened. The exit code is 3 if a row that was shown is bad.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("show takes one file of rows, got %q; a run file (-c) may name several", args)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.settle(args, cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return runShow(cmd.Context(), s, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.runFile, "config", "c", "", "run file to take the settings and rows from")
+	f.StringVar(&o.model, "model", "", "Hugging Face model directory; its weights are not needed")
+	f.StringVar(&o.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
+	f.StringVar(&o.kwargs, "template-kwargs", "", "further variables of the chat template, as in '{\"enable_thinking\": false}'")
+	f.StringVar(&o.format, "format", "auto", "schema of FILE")
+	f.StringVar(&o.system, "system", "", "system prompt of rows that have none")
+	f.StringVar(&o.trainOn, "train-on", d.Data.TrainOn, "assistant turns that are trained: all or last")
+	f.IntVar(&o.maxLength, "max-length", d.Data.MaxLength, "longest example, in tokens")
+	f.StringVar(&o.overlength, "overlength", d.Data.Overlength, "what happens to a longer one: error, truncate, split or drop")
+	f.StringVar(&o.rows, "rows", "1-5", "rows of each file: 7, 1-20, 30- or 1-3,8")
+	f.BoolVar(&o.tokens, "tokens", false, "list each token with its id, its weight and where it came from")
+	f.StringVar(&o.color, "color", "auto", "auto = on a terminal, unless NO_COLOR is set; always or never")
+	f.StringVar(&o.html, "html", "", "write a page for the browser to this file")
+	f.BoolVar(&o.jsonl, "jsonl", false, "one JSON object a row")
+	return cmd
+}
+
+// settle lays the flags that were given over the run file's settings, or their defaults, and checks them.
+func (o *showOptions) settle(args []string, given func(flag string) bool) (err error) {
+	o.cfg = config.Default()
+	if o.runFile != "" {
+		if o.cfg, err = config.Load(o.runFile, nil); err != nil {
+			return err
+		}
+	}
+	c := &o.cfg
+	lay(given("model"), &o.model, &c.Model)
+	lay(given("template"), &o.template, &c.Template)
+	lay(given("system"), &o.system, &c.System)
+	lay(given("train-on"), &o.trainOn, &c.Data.TrainOn)
+	lay(given("max-length"), &o.maxLength, &c.Data.MaxLength)
+	lay(given("overlength"), &o.overlength, &c.Data.Overlength)
+	if given("template-kwargs") {
+		if c.TemplateKwargs, err = config.Kwargs("template-kwargs", o.kwargs); err != nil {
+			return err
+		}
+	}
+	if o.wanted, err = show.ParseNumbers(o.rows); err != nil {
+		return asUsage(fmt.Errorf("--%w", err))
+	}
+	if err := o.pick(args, given("format")); err != nil {
+		return err
+	}
+	return o.check()
+}
+
+// pick finds the files: the one named, of the run file's if there is one, or all of those.
+func (o *showOptions) pick(args []string, format bool) error {
+	all := append(files(o.cfg.Data.Train), files(o.cfg.Data.Eval)...)
+	if o.runFile == "" {
+		if len(args) == 0 {
+			return usagef("no rows; name a file of rows, or a run file with -c")
+		}
+		o.files = []corpus.File{{Path: args[0], Format: o.format}}
+		return nil
+	}
+	if o.files = all; len(args) == 1 {
+		o.files = slices.DeleteFunc(all, func(f corpus.File) bool { return !sameFile(f.Path, args[0]) })
+	}
+	if len(o.files) == 0 {
+		return usagef("%s is none of the files that %s names; leave -c out, and give --model, to look at it by itself", args[0], o.runFile)
+	}
+	if format {
+		if len(args) == 0 {
+			return usagef("--format is the schema of FILE; a run file has it beside each file")
+		}
+		for i := range o.files {
+			o.files[i].Format = o.format
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	if errX != nil || errY != nil {
+		return filepath.Clean(a) == filepath.Clean(b)
+	}
+	return os.SameFile(x, y)
+}
+
+func (o *showOptions) check() error {
+	policies := []chat.Policy{chat.Refuse, chat.Truncate, chat.Split, chat.Drop}
+	switch st, err := os.Stat(o.model); {
+	case o.model == "":
+		return usagef("no model, whose tokenizer and template make the rows what they are; give one with --model DIR")
+	case err != nil || !st.IsDir():
+		return usagef("--model %s is not a directory", o.model)
+	case !slices.Contains(source.Formats(), o.format):
+		return usagef("--format %q; there are %v", o.format, source.Formats())
+	case o.trainOn != "all" && o.trainOn != "last":
+		return usagef("--train-on %q; there are all, last", o.trainOn)
+	case !slices.Contains(policies, chat.Policy(o.overlength)):
+		return usagef("--overlength %q; there are %v", o.overlength, policies)
+	case o.maxLength < 8:
+		return usagef("--max-length %d; it must be at least 8", o.maxLength)
+	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
+		return usagef("--color %q; there are auto, always, never", o.color)
+	case o.html != "" && o.jsonl:
+		return usagef("--html and --jsonl are two forms; take one")
+	case o.tokens && (o.html != "" || o.jsonl):
+		return usagef("--tokens is for text: a page and JSON lines have the tokens in any case")
+	}
+	for _, f := range o.files {
+		if st, err := os.Stat(f.Path); err != nil {
+			return usagef("rows: %w", err)
+		} else if st.IsDir() {
+			return usagef("rows: %s is a directory; name a .jsonl or .json file in it", f.Path)
+		}
+	}
+	return nil
+}
+
+// corpusOptions say how the rows become examples, as a run would have them.
+func (o *showOptions) corpusOptions(s streams, t *text) (corpus.Options, error) {
+	date := time.Now()
+	if o.runFile != "" { // one that was started keeps its date
+		var err error
+		if date, err = (&runDir{path: o.cfg.RunDir}).date(time.Now); err != nil {
+			return corpus.Options{}, err
+		}
+	}
+	co := t.corpusOptions(o.cfg, date)
+	if o.runFile == "" {
+		co.Names = chat.Names{MaxLength: "--max-length", Overlength: "--overlength"}
+	}
+	m, err := model.ReadConfig(o.model)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		fmt.Fprintf(s.err, "warning: %v; whether the model can read these ids and lengths is not looked at\n", err)
+	default:
+		t.reachable(s.err, m)
+		co = forModel(m, "", co)
+	}
+	return co, nil
+}
+
+func runShow(ctx context.Context, s streams, o showOptions) (err error) {
+	t, err := loadText(o.model, o.template)
+	if err != nil {
+		return err
+	}
+	co, err := o.corpusOptions(s, t)
+	if err != nil {
+		return err
+	}
+	about := show.About{Model: o.model, TokenizerSHA256: t.tok.SHA256(), TemplateSHA256: t.hash()}
+	if t.tmpl != nil {
+		about.Template = t.tmpl.Name()
+	}
+	if o.html == "" {
+		var p show.Printer
+		if o.jsonl {
+			p = show.NewJSONL(s.out)
+		} else {
+			p = show.NewText(s.out, about, show.TextOptions{Color: o.colored(s), Tokens: o.tokens})
+		}
+		bad, err := o.print(ctx, p, co)
+		return errors.Join(err, bad)
+	}
+	f, err := renameio.NewPendingFile(o.html, renameio.WithPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", o.html, err)
+	}
+	defer func() { err = errors.Join(err, f.Cleanup()) }()
+	p, err := show.NewHTML(f, about)
+	if err != nil {
+		return err
+	}
+	bad, err := o.print(ctx, p, co)
+	if err != nil {
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("write %s: %w", o.html, err)
+	}
+	fmt.Fprintf(s.out, "wrote %s\n", o.html)
+	return bad
+}
+
+// print shows the rows of all files; bad says that some of them are.
+func (o *showOptions) print(ctx context.Context, p show.Printer, co corpus.Options) (bad, err error) {
+	var all show.Summary
+	var complaints corpus.Error
+	for _, f := range o.files {
+		sum := show.Summary{Path: f.Path}
+		row := func(r show.Row) error {
+			sum.Add(r)
+			return p.Row(r)
+		}
+		sum.More, err = show.Each(ctx, f, co, o.wanted, row)
+		var whole *source.RowError
+		if errors.As(err, &whole) { // the file cannot be read, or no row of it rendered
+			err = row(show.Row{Position: whole.Position, Err: whole})
+		}
+		if err == nil {
+			err = p.File(sum)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("show %s: %w", f.Path, err)
+		}
+		if err := sum.Err(); err != nil {
+			complaints.Files = append(complaints.Files, err)
+		}
+		all.Join(sum)
+	}
+	if len(complaints.Files) > 0 {
+		bad = &complaints
+	}
+	return bad, p.End(all)
+}
+
+// colored: the text has colours. NO_COLOR is what https://no-color.org says of it.
+func (o *showOptions) colored(s streams) bool {
+	switch o.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return os.Getenv("NO_COLOR") == "" && !strings.EqualFold(os.Getenv("TERM"), "dumb") && obs.IsTerminal(s.out)
+}
