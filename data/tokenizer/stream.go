@@ -15,6 +15,9 @@ type Stream struct {
 }
 
 // NewStream begins decoding token by token. The texts that Push and Flush return, joined, equal Decode of all the ids.
+// Some text comes with a later token: a character of several tokens when it is whole, a run of byte-fallback tokens when
+// it is over (one byte of it that is not UTF-8 turns all of it into U+FFFD), and where the decoder looks at the joined
+// text, all of it in the end.
 func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
 	s := &Stream{t: t, skipSpecial: skipSpecial, fuse: -1}
 	for _, d := range t.decoder {

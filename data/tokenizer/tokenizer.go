@@ -1,7 +1,8 @@
 // Package tokenizer reads Hugging Face tokenizer.json files and encodes and decodes text exactly as the tokenizers
-// library does: byte-level BPE and SentencePiece-style BPE with byte fallback, their normalizers, pre-tokenizers, added
-// tokens, post-processors and decoders. Every token carries the bytes of the original text that it covers. What a file
-// asks for and this package does not do is an error that names it.
+// library does: the models BPE (byte-level, with byte fallback, with prefixes and suffixes), Unigram, WordPiece and
+// WordLevel, their normalizers, pre-tokenizers, added tokens, post-processors and decoders. Every token carries the bytes
+// of the original text that it covers. What a file asks for and this package does not do is an error that names it;
+// docs/text.md says what it is held to.
 //
 // The truncation and padding that a file may carry are left out, as transformers leaves them out.
 package tokenizer
@@ -20,7 +21,8 @@ type Options struct {
 	// add_special_tokens.
 	AddSpecial bool
 	// Literal holds the ranges of the text, sorted and not overlapping, that are data: an added token that overlaps one
-	// is encoded as plain text, and none takes blanks from one. With nil, added tokens are recognised everywhere.
+	// is encoded as plain text, and none takes blanks from one. Nor does the model make a special token of data, though
+	// its vocabulary may hold it. With nil, added tokens are recognised everywhere.
 	Literal []Span
 }
 
