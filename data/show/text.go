@@ -207,7 +207,7 @@ func (t *text) File(s Summary) error {
 	t.put(sgrBold, oneLine(s.Path))
 	t.put("", "  shown: "+s.String()+"\n")
 	if s.More {
-		t.put(sgrDim, fmt.Sprintf("more rows behind: --rows %d-%d\n", s.Last+1, s.Last+max(1, s.Rows)))
+		t.put(sgrDim, fmt.Sprintf("the file has more: --rows %d-%d\n", s.Last+1, s.Last+max(2, s.Rows)))
 	}
 	t.put("", "")
 	return t.w.Flush()
