@@ -35,10 +35,10 @@ func loadAdapter(s *session.Session, a *peft.Adapter) error {
 // checkStart holds what training starts from to this run, before any weights are loaded: the model, and the adapter of
 // lora.init_from.
 func (j *job) checkStart(s streams) error {
-	const cure = "set template or model to what it was trained with, or lora.allow_template_change: true"
+	cure := "set template or model to what it was trained with, or " + j.override()
 	l := j.cfg.LoRA
 	if j.cfg.Method != "lora" || l.InitFrom == "" {
-		return allowed(s.err, j.text.fits(j.model, nil), l.AllowTemplateChange, cure)
+		return allowed(s.err, j.text.fits(j.model, nil), j.otherText, cure)
 	}
 	a, err := openAdapter(l.InitFrom)
 	if err != nil {
@@ -48,11 +48,19 @@ func (j *job) checkStart(s streams) error {
 	if mismatch != nil {
 		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
 	}
-	err = allowed(s.err, mismatch, l.AllowTemplateChange, cure)
+	err = allowed(s.err, mismatch, j.otherText, cure)
 	if err == nil {
 		err = asUsage(a.Check(j.lora, j.session.Params()))
 	}
 	return errors.Join(err, a.Close())
+}
+
+// override is what lets a run go on from what was trained with another template.
+func (j *job) override() string {
+	if j.cfg.Method != "lora" {
+		return "--allow-template-change"
+	}
+	return "--allow-template-change (lora.allow_template_change: true in the run file)"
 }
 
 // fitsBase says that an adapter was trained on other weights than the model's. An adapter that does not say fits.

@@ -16,7 +16,7 @@ import (
 
 func newPlan(s streams) *cobra.Command {
 	var flags runFileFlags
-	var asJSON, timing bool
+	var asJSON, timing, otherText bool
 	cmd := &cobra.Command{
 		Use:   "plan -c run.yaml",
 		Short: "Tell what training would do and take, without training",
@@ -29,7 +29,7 @@ does not fit the memory that is free.`,
 			if err != nil {
 				return err
 			}
-			j, err := newJob(cmd.Context(), s, cfg, time.Now())
+			j, err := newJob(cmd.Context(), s, cfg, time.Now(), otherText)
 			if err != nil {
 				return err
 			}
@@ -48,6 +48,7 @@ does not fit the memory that is free.`,
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().BoolVar(&otherText, "allow-template-change", false, otherTextUsage)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	cmd.Flags().BoolVar(&timing, "time", true, "load the weights and time a short row, for the expected time")
 	return cmd

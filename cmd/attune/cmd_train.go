@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"attune/engine/checkpoint"
 	"attune/engine/train"
 	"attune/internal/obs"
 
@@ -15,10 +16,11 @@ import (
 // trainOptions are the flags of `attune train`.
 type trainOptions struct {
 	runFileFlags
-	resume bool
-	asJSON bool
-	debug  bool
-	clock  func() time.Time
+	resume    bool
+	otherText bool
+	asJSON    bool
+	debug     bool
+	clock     func() time.Time
 }
 
 func newTrain(s streams) *cobra.Command {
@@ -34,10 +36,14 @@ checkpoint, or starts if there is none.`,
 	}
 	o.runFileFlags.add(cmd)
 	cmd.Flags().BoolVar(&o.resume, "resume", false, "go on from the newest checkpoint of run_dir")
+	cmd.Flags().BoolVar(&o.otherText, "allow-template-change", false, otherTextUsage)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the summary as JSON")
 	cmd.Flags().BoolVar(&o.debug, "debug", false, "log details")
 	return cmd
 }
+
+// otherTextUsage is said of --allow-template-change where there is a run file.
+const otherTextUsage = "go on from a model, an adapter or a checkpoint that was trained with another chat template, tokenizer or special tokens"
 
 // runTrain is the recipe, top to bottom.
 func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
@@ -55,7 +61,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	j, err := newJob(ctx, s, cfg, date)
+	j, err := newJob(ctx, s, cfg, date, o.otherText)
 	if err != nil {
 		return err
 	}
@@ -87,6 +93,19 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	log.Info("planned", zap.Int("steps", plan.Steps), zap.Int64("trainable", plan.Trainable), zap.String("device", plan.Device), zap.String("dtype", plan.Dtype),
 		zap.String("memory", mib(plan.Memory.Total)), zap.Int("recomputed_layers", plan.Recomputed))
 
+	identity, err := j.identity()
+	if err != nil {
+		return err
+	}
+	var from *checkpoint.Checkpoint // nil = the beginning
+	if o.resume {
+		if from, err = j.latest(dir, identity, log); err != nil {
+			return err
+		}
+		if from != nil {
+			defer func() { err = errors.Join(err, from.Close()) }()
+		}
+	}
 	if err := j.session.Place(); err != nil {
 		return err
 	}
@@ -102,10 +121,6 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, opt.Close()) }()
 
-	identity, err := j.identity()
-	if err != nil {
-		return err
-	}
 	run := &train.Run{
 		Options: train.Options{Schedule: j.schedule, MicroTokens: j.micro, PadID: j.text.pad, EvalEvery: cfg.Eval.Every, Patience: cfg.Eval.EarlyStoppingPatience,
 			Threshold: cfg.Eval.EarlyStoppingThreshold, LoadBest: cfg.Eval.LoadBestModelAtEnd, SaveEvery: cfg.Checkpoint.Every, Keep: cfg.Checkpoint.Keep,
@@ -116,8 +131,9 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 		run.Eval = j.eval.Batches()
 	}
 	recorded := -1 // the last step of metrics.jsonl that stands; 0 is the evaluation before the first
-	if o.resume {
-		if recorded, err = resume(run, cfg, dir, log); err != nil {
+	if from != nil {
+		recorded = from.Step
+		if err := errors.Join(run.Resume(from, j.mayDiffer(from, identity)...), from.Close()); err != nil {
 			return err
 		}
 	}

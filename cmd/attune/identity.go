@@ -29,10 +29,23 @@ func (j *job) identity() (map[string]string, error) {
 		"model":     weights,
 		"tokenizer": j.text.tok.SHA256(),
 		"template":  j.text.hash(),
+		specials:    j.text.specials(),
 		"data":      hex.EncodeToString(rows[:]),
 		"eval":      hex.EncodeToString(held[:]),
 		"recipe":    hex.EncodeToString(recipe[:]),
 	}, nil
+}
+
+// specials is the part of an identity that the roles of special tokens are.
+const specials = "special_tokens"
+
+// specials is a SHA-256 over the tokens that begin, end and pad: a template writes them, but tokenizer_config.json names them.
+func (t *text) specials() string {
+	bos, _, _ := t.tok.BOS()
+	eos, _, _ := t.tok.EOS()
+	pad, _, _ := t.tok.PAD()
+	sum := sha256.Sum256(fmt.Appendf(nil, "bos %q eos %q pad %q\n", bos, eos, pad))
+	return hex.EncodeToString(sum[:])
 }
 
 // baseFact is the name of a base model's fingerprint in what is published.

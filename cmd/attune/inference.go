@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"attune/engine/exec"
 	"attune/engine/model"
@@ -90,7 +92,7 @@ func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 			return l, err
 		}
 	}
-	if err = allowed(w, l.text.fits(l.model, l.adapter), f.allowTemplateChange, "give the --template or --model it was trained with, or --allow-template-change"); err != nil {
+	if err = allowed(w, l.text.fits(l.model, l.adapter), f.allowTemplateChange, "give the --template"+ownTemplate(l.adapter)+" or --model it was trained with, or --allow-template-change"); err != nil {
 		return l, err
 	}
 	return l, l.build(l.adapter != nil)
@@ -177,26 +179,58 @@ func allowed(w io.Writer, mismatch error, allow bool, cure string) error {
 	return err
 }
 
-// What is published says which chat template and tokenizer it was trained with.
+// What is published says which chat template, tokenizer and special tokens it was trained with.
 const (
 	templateFact  = "template_sha256"
 	tokenizerFact = "tokenizer_sha256"
+	specialsFact  = "special_tokens_sha256"
 )
 
-// fits says which of chat template and tokenizer a model, or the adapter on it, was trained with another of: it would be
-// spoken to in a language that it has not learned. An adapter was trained last, so its word counts more than the model's;
-// nil is none. What nobody says fits.
+// fits says which of chat template, tokenizer and special tokens a model, or the adapter on it, was trained with others of:
+// it would be spoken to in a language that it has not learned. An adapter was trained last, so its word counts more than
+// the model's; nil is none. What nobody says fits.
 func (t *text) fits(m *model.Checkpoint, a *peft.Adapter) error {
-	for _, x := range []struct{ what, fact, here string }{{"chat template", templateFact, t.hash()}, {"tokenizer", tokenizerFact, t.tok.SHA256()}} {
+	var said []string
+	last := ""
+	for _, x := range []struct{ what, fact, here string }{{"another chat template", templateFact, t.hash()}, {"another tokenizer", tokenizerFact, t.tok.SHA256()},
+		{"other special tokens", specialsFact, t.specials()}} {
 		who, there := "model "+m.Dir, m.Metadata()[x.fact]
 		if a != nil && a.Metadata[x.fact] != "" {
 			who, there = "adapter "+a.Dir, a.Metadata[x.fact]
 		}
-		if there != "" && there != x.here {
-			return fmt.Errorf("%s was trained with another %s (SHA-256 %.12s..., here %.12s...)", who, x.what, there, x.here)
+		if there == "" || there == x.here {
+			continue
 		}
+		differs := fmt.Sprintf("%s (%s)", x.what, hashes(there, x.here))
+		if who != last {
+			differs = who + " was trained with " + differs
+		}
+		said, last = append(said, differs), who
 	}
-	return nil
+	if said == nil {
+		return nil
+	}
+	return errors.New(strings.Join(said, ", "))
+}
+
+// hashes names what something was and what it is.
+func hashes(there, here string) string {
+	if here == "" {
+		return fmt.Sprintf("SHA-256 %.12s..., here none", there)
+	}
+	return fmt.Sprintf("SHA-256 %.12s..., here %.12s...", there, here)
+}
+
+// ownTemplate is where an adapter has the template it was trained with, in brackets, or "".
+func ownTemplate(a *peft.Adapter) string {
+	if a == nil {
+		return ""
+	}
+	path := filepath.Join(a.Dir, templateName)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return " (" + path + ")"
 }
 
 // window is the longest text the model was made for.

@@ -23,32 +23,34 @@ import (
 
 // job is a run file put together, short of memory on the device: what plan reports and train carries out.
 type job struct {
-	cfg      config.Config
-	date     time.Time // of the first start: what strftime_now gives the template
-	device   *session.Device
-	dtype    kernels.Dtype
-	text     *text
-	reports  []corpus.Report // of the training files
-	held     []corpus.Report // of the held-out files
-	data     *loader.Loader
-	sets     []*loader.Set // training and held-out
-	eval     *loader.Held  // nil = none
-	longest  int           // tokens of the longest training example
-	micro    int           // tokens a packed row may have
-	survey   loader.Survey
-	reading  int64 // bytes at most while the rows were read
-	program  int64 // bytes of the process itself, from then on
-	model    *model.Checkpoint
-	lora     peft.Config // where method is lora
-	session  *session.Session
-	compiled exec.Plan // of the longest rows, set by describe
-	schedule optim.Schedule
+	cfg       config.Config
+	date      time.Time // of the first start: what strftime_now gives the template
+	otherText bool      // what training goes on from may have been trained with another template or tokenizer
+	device    *session.Device
+	dtype     kernels.Dtype
+	text      *text
+	reports   []corpus.Report // of the training files
+	held      []corpus.Report // of the held-out files
+	data      *loader.Loader
+	sets      []*loader.Set // training and held-out
+	eval      *loader.Held  // nil = none
+	longest   int           // tokens of the longest training example
+	micro     int           // tokens a packed row may have
+	survey    loader.Survey
+	reading   int64 // bytes at most while the rows were read
+	program   int64 // bytes of the process itself, from then on
+	model     *model.Checkpoint
+	lora      peft.Config // where method is lora
+	session   *session.Session
+	compiled  exec.Plan // of the longest rows, set by describe
+	schedule  optim.Schedule
 }
 
 // newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,
-// template, the model's header, what is trained of it and from where, then the rows.
-func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time) (j *job, err error) {
-	j = &job{cfg: cfg, date: date}
+// template, the model's header, what is trained of it and from where, then the rows. otherText allows what the run file's
+// lora.allow_template_change does.
+func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time, otherText bool) (j *job, err error) {
+	j = &job{cfg: cfg, date: date, otherText: otherText || cfg.LoRA.AllowTemplateChange}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.close())

@@ -20,7 +20,7 @@ func (j *job) publish(dir *runDir, res train.Result, identity map[string]string)
 		return "", err
 	}
 	facts := []peft.Fact{
-		{Name: templateFact, Value: j.spoken()}, {Name: tokenizerFact, Value: identity["tokenizer"]},
+		{Name: templateFact, Value: j.spoken()}, {Name: tokenizerFact, Value: identity["tokenizer"]}, {Name: specialsFact, Value: identity[specials]},
 		{Name: "base_model_sha256", Value: identity["model"]}, {Name: baseFact, Value: base}, {Name: "data_sha256", Value: identity["data"]},
 		{Name: "attune", Value: readBuildInfo().String()},
 		{Name: "steps", Value: strconv.Itoa(res.Trained.Steps)}, {Name: "trained_tokens", Value: strconv.FormatInt(res.Trained.TrainedTokens, 10)},
@@ -41,7 +41,11 @@ func (j *job) publish(dir *runDir, res train.Result, identity map[string]string)
 		if lora.BaseModel, err = filepath.Abs(lora.BaseModel); err != nil { // PEFT would look for a relative one on the hub
 			return "", fmt.Errorf("publish: %w", err)
 		}
-		return path, peft.Save(path, lora, weights, peft.Card{Recipe: string(j.cfg.Portable().YAML(false)), Facts: facts})
+		card := peft.Card{Recipe: string(j.cfg.Portable().YAML(false)), Facts: facts}
+		if j.spoken() != "" { // for who serves the adapter: the base may have another
+			card.Files = map[string][]byte{templateName: []byte(j.text.tmpl.Source())}
+		}
+		return path, peft.Save(path, lora, weights, card)
 	}
 	path, meta := dir.file(modelDir), map[string]string{}
 	for _, f := range facts {

@@ -17,35 +17,63 @@ import (
 	"go.uber.org/zap"
 )
 
-// resume puts the run where its newest whole checkpoint stands and gives that step, -1 where there is none.
-func resume(run *train.Run, cfg config.Config, dir *runDir, log *zap.Logger) (int, error) {
+// latest opens the newest whole checkpoint, nil where there is none. One of another run is refused.
+func (j *job) latest(dir *runDir, identity map[string]string, log *zap.Logger) (*checkpoint.Checkpoint, error) {
 	root := dir.file(checkpointsDir)
 	if err := errors.Join(checkpoint.Sweep(root), wholedir.Sweep(dir.path, adapterDir), wholedir.Sweep(dir.path, modelDir)); err != nil {
-		return -1, err
+		return nil, err
 	}
 	c, skipped, err := checkpoint.Latest(root)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	for _, bad := range skipped {
 		log.Warn("passed over a checkpoint", zap.Error(bad))
 	}
 	if c == nil {
 		log.Info("no checkpoint yet: starting from the beginning")
-		return -1, nil
+		return nil, nil
+	}
+	steps := j.data.Steps()
+	if err := train.Check(c, identity, steps, j.mayDiffer(c, identity)...); err != nil {
+		return nil, errors.Join(j.explain(err, dir), c.Close())
+	}
+	var changed *train.ChangedError
+	if errors.As(train.Check(c, identity, steps), &changed) {
+		for _, part := range changed.Parts {
+			log.Warn("going on with another "+part+", as allowed", zap.String("there", changed.There[part]), zap.String("here", changed.Here[part]))
+		}
 	}
 	log.Info("resuming", zap.String("checkpoint", c.Dir), zap.Int("step", c.Step))
-	return c.Step, errors.Join(explain(run.Resume(c), cfg, dir), c.Close())
+	return c, nil
+}
+
+// textParts are the parts of an identity that say how rows become tokens.
+func textParts() []string { return []string{"template", "tokenizer", specials} }
+
+// mayDiffer are the parts of a checkpoint's identity that need not be those of this run: where another template or tokenizer
+// is allowed and there is one, these, and with them the rows, which are hashed as tokens.
+func (j *job) mayDiffer(c *checkpoint.Checkpoint, identity map[string]string) []string {
+	var changed *train.ChangedError
+	text := func(part string) bool { return slices.Contains(textParts(), part) }
+	if j.otherText && errors.As(train.Check(c, identity, c.Total), &changed) && slices.ContainsFunc(changed.Parts, text) {
+		return append(textParts(), "data", "eval")
+	}
+	return nil
 }
 
 // explain adds to the refusal of another run what its parts are, and which keys of the recipe differ.
-func explain(err error, now config.Config, dir *runDir) error {
+func (j *job) explain(err error, dir *runDir) error {
 	var changed *train.ChangedError
 	if !errors.As(err, &changed) {
 		return err
 	}
 	for _, part := range changed.Parts {
 		switch part {
+		case "model":
+			err = fmt.Errorf("%w; model: %s", err, hashes(changed.There[part], changed.Here[part]))
+		case "template", "tokenizer", specials:
+			err = fmt.Errorf("%w; %s: %s; %s goes on with it", err, part, hashes(changed.There[part], changed.Here[part]), j.override())
 		case "data":
 			err = fmt.Errorf("%w; data: the rows of data.train, their shares and order", err)
 		case "eval":
@@ -56,7 +84,7 @@ func explain(err error, now config.Config, dir *runDir) error {
 				err = fmt.Errorf("%w; what the recipe was cannot be told: %w", err, readErr)
 				break
 			}
-			err = fmt.Errorf("%w; recipe: %s", err, cmp.Or(strings.Join(differences(recipeOf(then), recipeOf(now)), ", "), "as another version of attune understands it"))
+			err = fmt.Errorf("%w; recipe: %s", err, cmp.Or(strings.Join(differences(recipeOf(then), recipeOf(j.cfg)), ", "), "as another version of attune understands it"))
 		}
 	}
 	return asUsage(err)

@@ -50,7 +50,7 @@ type State struct {
 	EvalLoss      *float64          `json:"last_eval_loss"`     // nil = not evaluated yet
 	EvalDue       bool              `json:"eval_due,omitempty"` // the evaluation after Step was interrupted
 	Stopped       string            `json:"stopped,omitempty"`
-	Identity      map[string]string `json:"identity"` // what must not change: hashes of model, template, data, eval, recipe
+	Identity      map[string]string `json:"identity"` // what must not change: hashes of model, template, tokenizer, special tokens, data, eval, recipe
 	Files         map[string]string `json:"files"`    // SHA-256 of the other files
 }
 

@@ -2,6 +2,7 @@ package peft
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,7 +147,9 @@ func Save(dir string, c Config, weights []model.Weight, card Card) error {
 		meta[f.Name] = f.Value
 	}
 	return wholedir.Write(dir, func(tmp string) error {
-		for name, b := range map[string][]byte{ConfigName: config, "README.md": card.markdown(c)} {
+		files := map[string][]byte{ConfigName: config, "README.md": card.markdown(c)}
+		maps.Copy(files, card.Files)
+		for name, b := range files {
 			if err := os.WriteFile(filepath.Join(tmp, name), b, 0o644); err != nil {
 				return fmt.Errorf("save adapter: %w", err)
 			}

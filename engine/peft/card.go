@@ -11,6 +11,8 @@ import (
 type Card struct {
 	Recipe string // the run file, YAML
 	Facts  []Fact // in order: template_sha256, dataset, steps, eval_loss, ...; metadata of the weights' file too
+
+	Files map[string][]byte // what lies beside the card under its name, as chat_template.jinja
 }
 
 // Fact is a line of the card's table.

@@ -13,37 +13,47 @@ import (
 type ChangedError struct {
 	Dir   string   // the checkpoint
 	Parts []string // what differs: keys of Options.Identity, "number of steps"
+
+	There, Here map[string]string // the identity of the checkpoint's run and of this one
 }
 
 func (e *ChangedError) Error() string {
-	verb := "has"
-	if len(e.Parts) > 1 {
+	what, verb := strings.ReplaceAll(strings.Join(e.Parts, " and the "), "_", " "), "has"
+	if len(e.Parts) > 1 || strings.HasSuffix(what, "tokens") {
 		verb = "have"
 	}
-	return fmt.Sprintf("resume from %s: the %s %s changed since; take what it was, or another run_dir", e.Dir, strings.Join(e.Parts, " and the "), verb)
+	return fmt.Sprintf("resume from %s: the %s %s changed since; take what it was, or another run_dir", e.Dir, what, verb)
 }
 
 // parts are the keys of an identity in the order in which differences are told.
-func parts() []string { return []string{"model", "template", "tokenizer", "data", "eval", "recipe"} }
+func parts() []string {
+	return []string{"model", "template", "tokenizer", "special_tokens", "data", "eval", "recipe"}
+}
 
-// changed names what differs between a checkpoint's run and this one.
-func (r *Run) changed(c *checkpoint.Checkpoint) []string {
+// Check is a *ChangedError where a checkpoint is of another run than that of identity and so many steps. The parts allowed
+// may differ; one that the checkpoint does not name was not known yet when it was written.
+func Check(c *checkpoint.Checkpoint, identity map[string]string, steps int, allowed ...string) error {
 	var list []string
 	for _, part := range parts() {
-		if c.Identity[part] != r.Identity[part] {
+		there, known := c.Identity[part]
+		if known && there != identity[part] && !slices.Contains(allowed, part) {
 			list = append(list, part)
 		}
 	}
-	if c.Total != r.Data.Steps() {
+	if c.Total != steps {
 		list = append(list, "number of steps")
 	}
-	return list
+	if len(list) > 0 {
+		return &ChangedError{Dir: c.Dir, Parts: list, There: c.Identity, Here: identity}
+	}
+	return nil
 }
 
-// Resume puts the run where a checkpoint stands: weights, optimizer and counters. One of another run is a *ChangedError.
-func (r *Run) Resume(c *checkpoint.Checkpoint) error {
-	if parts := r.changed(c); len(parts) > 0 {
-		return &ChangedError{Dir: c.Dir, Parts: parts}
+// Resume puts the run where a checkpoint stands: weights, optimizer and counters. One of another run is a *ChangedError,
+// as Check says.
+func (r *Run) Resume(c *checkpoint.Checkpoint, allowed ...string) error {
+	if err := Check(c, r.Identity, r.Data.Steps(), allowed...); err != nil {
+		return err
 	}
 	if err := r.Session.LoadTrained(reader(c.Weights)); err != nil {
 		return fmt.Errorf("resume from %s: %w", c.Dir, err)

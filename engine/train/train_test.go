@@ -364,6 +364,7 @@ func TestResumeNamesWhatChanged(t *testing.T) {
 		{identity("u", "r"), steps, []string{"template"}, "the template has changed since; take what it was, or another run_dir"},
 		{identity("u", "s"), steps + 1, []string{"template", "recipe", "number of steps"}, "the template and the recipe and the number of steps have changed since"},
 		{identity("t", "r"), steps - 1, []string{"number of steps"}, "the number of steps has changed"},
+		{map[string]string{"model": "m", "template": "t", "recipe": "r", "special_tokens": "unknown then"}, steps, nil, ""},
 	} {
 		r.Identity, c.Total = tt.identity, tt.total
 		err := r.Resume(c)
@@ -377,5 +378,11 @@ func TestResumeNamesWhatChanged(t *testing.T) {
 		if !errors.As(err, &changed) || !reflect.DeepEqual(changed.Parts, tt.want) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), c.Dir) {
 			t.Errorf("got %v, want %q", err, tt.says)
 		}
+		if err := Check(c, tt.identity, c.Total, "template", "recipe"); err != nil {
+			t.Errorf("what is allowed is refused: %v", err)
+		}
+	}
+	if err := Check(c, identity("u", "s"), c.Total, "template"); err == nil || !strings.Contains(err.Error(), "the recipe has changed") {
+		t.Errorf("a recipe that is not allowed: %v", err)
 	}
 }
