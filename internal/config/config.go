@@ -49,7 +49,7 @@ type LoRA struct {
 	TargetModules       []string `key:"target_modules" need:"is empty; set all-linear or names such as [q_proj, v_proj]" doc:"all-linear (every linear layer but the output head), or names of linear layers, or one regular expression"`
 	UseRSLoRA           bool     `key:"use_rslora" doc:"rank-stabilised scale (Kalajdzievski 2023)"`
 	InitFrom            string   `key:"init_from" doc:"PEFT adapter directory to start from"`
-	AllowTemplateChange bool     `key:"allow_template_change" doc:"train on from a model or an adapter that was trained with another chat template or tokenizer, or an adapter of another base model"`
+	AllowTemplateChange bool     `key:"allow_template_change" doc:"train on from a model, an adapter or a checkpoint that was trained with another chat template, tokenizer or special tokens, or an adapter of another base model"`
 }
 
 // Train is the optimization. The most epochs are data/loader's (MaxEpochs there).
