@@ -2,8 +2,11 @@
 
     .venv/bin/python scripts/goldens/tokenizers.py DIR...           for each DIR with a tokenizer.json: writes vectors.jsonl
                                                                     and decode.jsonl beside it; DIR may be a folder of such
-    .venv/bin/python scripts/goldens/tokenizers.py --train DIR      trains the small tokenizers of data/tokenizer/testdata
-                                                                    first, on the text below, with few vectors each
+    .venv/bin/python scripts/goldens/tokenizers.py --train DIR      trains those of the small tokenizers of
+                                                                    data/tokenizer/testdata that are not there first, on
+                                                                    the text below, and makes few vectors for each
+
+Training breaks ties by chance: a tokenizer trained anew is another one.
 
 vectors.jsonl: text, special (whether add_special_tokens), ids, decoded, and decoded_skip_special where that differs.
 decode.jsonl: ids (slices of encodings, which may cut characters, and random ids), decoded, decoded_skip_special. Texts that
@@ -289,15 +292,18 @@ def small():
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--train", action="store_true", help="train the small tokenizers into DIR first")
+    p.add_argument("--train", action="store_true", help="train the small tokenizers that DIR lacks first")
     p.add_argument("dirs", nargs="+", type=pathlib.Path, metavar="DIR")
     args = p.parse_args()
     print("tokenizers", tokenizers.__version__)
     for dir in args.dirs:
         if args.train:
             for name, spec in small():
-                (dir / name).mkdir(parents=True, exist_ok=True)
-                (dir / name / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+                file = dir / name / "tokenizer.json"
+                if file.exists():
+                    continue
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(spec, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
         found = [dir] if (dir / "tokenizer.json").exists() else sorted(d.parent for d in dir.glob("*/tokenizer.json"))
         for one in found:
             make(one, few=args.train)
