@@ -84,6 +84,9 @@ func (p *page) Row(r Row) error {
 	return p.tmpl.ExecuteTemplate(&p.rows, "row", v)
 }
 
+// pageTokens is how many tokens of an example the page has: a browser takes no more than a few hundred thousand in all.
+const pageTokens = 50_000
+
 func views(lines []Line, e *Example) []lineView {
 	out := make([]lineView, len(lines))
 	who := labels(lines)
@@ -91,6 +94,10 @@ func views(lines []Line, e *Example) []lineView {
 		out[i] = lineView{Rule: l.Rule, Who: who[i], Mark: [...]string{"", "+", "×"}[l.State], State: l.State}
 		var b strings.Builder
 		for _, p := range l.Pieces {
+			if p.From >= pageTokens {
+				out[i].HTML = template.HTML(b.String())
+				return append(out[:i+1], lineView{Rule: count(len(e.Tokens)-p.From, "token") + " more: this page has them not, --jsonl has"})
+			}
 			e.pieceHTML(&b, p)
 		}
 		out[i].HTML = template.HTML(b.String())

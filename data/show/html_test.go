@@ -90,6 +90,15 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// A row that no browser could show is shown as far as one can.
+func TestPageOfALongRow(t *testing.T) {
+	words := strings.Repeat("word ", pageTokens/5)
+	page := htmlOf(t, `{"messages":[{"role":"user","content":"`+words+`"},{"role":"assistant","content":"b"}]}`, "chatml")
+	if n := len(fact.FindAllString(page, -1)); n != pageTokens || !strings.Contains(page, "tokens more") || !strings.HasSuffix(page, "</html>\n") {
+		t.Errorf("%d tokens are in the page, %d bytes", n, len(page))
+	}
+}
+
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
