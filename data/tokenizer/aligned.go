@@ -11,6 +11,27 @@ type aligned struct {
 	s    string
 	at   []span32 // one a byte of s; nil = nothing has changed: byte i is byte base+i of the original
 	base int32    // where s begins in the original
+	mem  *arena   // where at of the next text is made; nil = anew
+}
+
+// arena is memory for the spans of the texts of one section, which it takes back all at once.
+type arena struct {
+	spans []span32
+	used  int
+}
+
+const arenaMax = 1 << 18 // spans that an arena keeps: those of longer texts are made anew
+
+// take is an empty slice that has room for n spans.
+func (m *arena) take(n int) []span32 {
+	if m == nil || n > arenaMax {
+		return make([]span32, 0, n)
+	}
+	if m.used+n > len(m.spans) {
+		m.spans, m.used = make([]span32, min(max(2*len(m.spans), n, 1<<10), arenaMax)), 0 // what was taken stays where it is
+	}
+	m.used += n
+	return m.spans[m.used-n : m.used-n : m.used]
 }
 
 // span is the range of the original text that s[lo:hi], not empty, stands for.
@@ -54,7 +75,7 @@ type rewriter struct {
 
 func rewrite(from aligned, extra int) *rewriter {
 	n := max(len(from.s)+extra, 0)
-	r := &rewriter{from: from, at: make([]span32, 0, n)}
+	r := &rewriter{from: from, at: from.mem.take(n)}
 	r.buf.Grow(n)
 	return r
 }
@@ -90,5 +111,5 @@ func (r *rewriter) putAt(content string, at span32) {
 }
 
 func (r *rewriter) done() aligned {
-	return aligned{s: r.buf.String(), at: r.at, base: r.from.base}
+	return aligned{s: r.buf.String(), at: r.at, base: r.from.base, mem: r.from.mem}
 }

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// The cache of words: a table of fixed size in which a word overwrites another one at the same place. Entries do not
-// change once stored, so readers need no lock.
+// The cache of words: a table of fixed size in which a word has two places, and overwrites another one there. Entries do
+// not change once stored, so readers need no lock.
 const (
 	cacheSlots   = 1 << 16
 	cacheWordMax = 64 // longer words are not kept
@@ -46,8 +46,12 @@ func (c *wordCache) encode(m cutter, w *scratch, enc *Encoding, a *aligned, lo, 
 		}
 		return nil
 	}
-	slot := &c.slots[maphash.String(c.seed, s)%cacheSlots]
+	at := maphash.String(c.seed, s) % cacheSlots
+	slot, other := &c.slots[at], &c.slots[at^1]
 	e := slot.Load()
+	if e != nil && e.word != s {
+		e = other.Load()
+	}
 	if e == nil || e.word != s {
 		if err := m.cut(w, s); err != nil {
 			return err
@@ -56,7 +60,9 @@ func (c *wordCache) encode(m cutter, w *scratch, enc *Encoding, a *aligned, lo, 
 		for i, x := range w.symbols {
 			e.tokens[i] = cachedToken{x.id, uint16(x.lo), uint16(x.hi)}
 		}
-		slot.Store(e)
+		if last := slot.Swap(e); last != nil {
+			other.Store(last)
+		}
 	}
 	if a.at != nil {
 		for _, x := range e.tokens {
@@ -64,9 +70,9 @@ func (c *wordCache) encode(m cutter, w *scratch, enc *Encoding, a *aligned, lo, 
 		}
 		return nil
 	}
-	at := int(a.base) + lo // nothing has changed the text, as most often
+	from := int(a.base) + lo // nothing has changed the text, as most often
 	for _, x := range e.tokens {
-		enc.add(x.id, Span{at + int(x.lo), at + int(x.hi)})
+		enc.add(x.id, Span{from + int(x.lo), from + int(x.hi)})
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"unicode/utf8"
 )
@@ -17,7 +18,11 @@ type scratch struct {
 	hits     []hit
 	normHits []hit
 	literal  []Span
+	arena    arena
+	tokens   Encoding
 }
+
+const keepTokens = 1 << 18 // what a longer text took is not kept for the next
 
 // Encode turns a text into token ids with the bytes that each covers. The text must be valid UTF-8.
 func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
@@ -30,8 +35,8 @@ func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
 	}
 	defer t.pool.Put(w)
 
-	guess := len(text)/3 + 8
-	enc := &Encoding{IDs: make([]int32, 0, guess), Offsets: make([]Span, 0, guess)}
+	enc := &w.tokens
+	enc.IDs, enc.Offsets = enc.IDs[:0], enc.Offsets[:0]
 	if o.AddSpecial {
 		enc.addAt(t.before, 0)
 	}
@@ -55,7 +60,11 @@ func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
 		enc.addAt(t.after, len(text))
 	}
 	w.text = aligned{}
-	return *enc, nil
+	result := Encoding{slices.Clone(enc.IDs), slices.Clone(enc.Offsets)}
+	if cap(enc.IDs) > keepTokens {
+		*enc = Encoding{}
+	}
+	return result, nil
 }
 
 func checkText(text string, literal []Span) error {
@@ -96,7 +105,8 @@ func (e *Encoding) addAt(ids []int32, at int) {
 
 // section encodes text[lo:hi], in which there is no added token but those that match the normalized text.
 func (t *Tokenizer) section(w *scratch, enc *Encoding, text string, lo, hi int, literal []Span) error {
-	a, err := t.normalizers.normalize(aligned{s: text[lo:hi], base: int32(lo)})
+	w.arena.used = 0
+	a, err := t.normalizers.normalize(aligned{s: text[lo:hi], base: int32(lo), mem: &w.arena})
 	if err != nil {
 		return err
 	}

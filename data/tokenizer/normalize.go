@@ -187,9 +187,9 @@ func (p strip) normalize(a aligned) (aligned, error) {
 		hi = lo + len(strings.TrimRightFunc(a.s[lo:], unicode.IsSpace))
 	}
 	if a.at == nil {
-		return aligned{s: a.s[lo:hi], base: a.base + int32(lo)}, nil
+		return aligned{s: a.s[lo:hi], base: a.base + int32(lo), mem: a.mem}, nil
 	}
-	return aligned{s: a.s[lo:hi], at: a.at[lo:hi], base: a.base}, nil
+	return aligned{s: a.s[lo:hi], at: a.at[lo:hi], base: a.base, mem: a.mem}, nil
 }
 
 type lowercase struct{}

@@ -83,6 +83,9 @@ type literalPattern string
 
 func (p literalPattern) cut(dst []piece, s string) ([]piece, error) {
 	prev := 0
+	if dst == nil {
+		dst = make([]piece, 0, 2*strings.Count(s, string(p))+1)
+	}
 	for {
 		i := strings.Index(s[prev:], string(p))
 		if i < 0 {
