@@ -1,6 +1,9 @@
 package oniguruma
 
-import "unsafe"
+import (
+	"unicode/utf8"
+	"unsafe"
+)
 
 // table is a program made into states. A state is the list of instructions at which a match may be, in the order in
 // which backtracking would try them; what stands behind an end of the match in that order never counts. For each class
@@ -125,17 +128,21 @@ func (m *tableMaker) step(s state, class uint16) (after []int32, ends bool) {
 // find is the first match that begins at place at or behind it. Where there is none lo is below 0, and so is hi, unless
 // quota, the number of bytes that may be read, was used up: then hi is where to go on otherwise.
 func (t *table) find(s string, at int, quota *int) (lo, hi int) {
+	var before uint16
+	if t.back {
+		before, _ = t.abc.before(s, at)
+	}
 	for {
-		row := t.start[0]
-		if t.back {
-			class, _ := t.abc.before(s, at)
-			row = t.start[class]
+		row := t.start[before]
+		for !t.back && at < len(s) && s[at] < utf8.RuneSelf && t.next[row+uint32(t.abc.ascii[s[at]])] == 0 {
+			at++ // no match begins here, as is most often so
+			*quota--
 		}
 		end, i := failed, at
 		for {
 			var class uint16
 			n := 1
-			if i < len(s) && s[i] < 0x80 {
+			if i < len(s) && s[i] < utf8.RuneSelf {
 				class = t.abc.ascii[s[i]]
 			} else {
 				class, n = t.abc.at(s, i)
@@ -153,11 +160,14 @@ func (t *table) find(s string, at int, quota *int) (lo, hi int) {
 		if end >= 0 {
 			return at, end
 		}
-		_, n := t.abc.at(s, at)
+		class, n := t.abc.at(s, at)
 		if n == 0 {
 			return failed, failed
 		}
-		at += n
+		before, at = class, at+n
+		if !t.back {
+			before = 0
+		}
 		if *quota <= 0 {
 			return failed, at
 		}
