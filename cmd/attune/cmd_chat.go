@@ -55,14 +55,7 @@ func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
 		return l.text.noTemplate
 	}
 	rows := min(l.window(), chatWindow)
-	n, err := l.decoding(rows, rows, "take a smaller model")
-	if err != nil {
-		return err
-	}
-	if err := l.place(n); err != nil {
-		return err
-	}
-	d, err := l.session.NewDecoder(rows)
+	d, err := l.decoder(rows, rows, "take a smaller model")
 	if err != nil {
 		return err
 	}

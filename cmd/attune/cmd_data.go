@@ -11,12 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"attune/data/chat"
 	"attune/data/corpus"
 	"attune/data/show"
 	"attune/data/source"
 	"attune/engine/model"
-	"attune/internal/config"
 	"attune/internal/obs"
 
 	"github.com/google/renameio/v2"
@@ -31,24 +29,17 @@ func newData(s streams) *cobra.Command {
 
 // showOptions are the flags of `attune data show`.
 type showOptions struct {
-	runFile           string
-	model, template   string
-	kwargs            string
-	format            string
-	system, trainOn   string
-	maxLength         int
-	overlength        string
+	textFlags
+	rowFlags
 	rows, color, html string
 	tokens, jsonl     bool
 
-	cfg    config.Config // of the run file, or the defaults, with the flags over them
 	files  []corpus.File
 	wanted show.Numbers
 }
 
 func newDataShow(s streams) *cobra.Command {
 	var o showOptions
-	d := config.Default()
 	cmd := &cobra.Command{
 		Use:   "show FILE --model DIR | [FILE] -c run.yaml",
 		Short: "Print rows as the model gets them: text, tokens, what is trained, what is cut",
@@ -71,16 +62,9 @@ Flags stand instead of single settings. No weights are opened. The exit code is 
 			return runShow(cmd.Context(), s, o)
 		},
 	}
+	o.textFlags.add(cmd)
+	o.rowFlags.add(cmd, "FILE")
 	f := cmd.Flags()
-	f.StringVarP(&o.runFile, "config", "c", "", "run file to take the settings and rows from")
-	f.StringVar(&o.model, "model", "", "Hugging Face model directory; its weights are not needed")
-	f.StringVar(&o.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
-	f.StringVar(&o.kwargs, "template-kwargs", "", "further variables of the chat template, as in '{\"enable_thinking\": false}'")
-	f.StringVar(&o.format, "format", "auto", "schema of FILE")
-	f.StringVar(&o.system, "system", "", "system prompt of rows that have none")
-	f.StringVar(&o.trainOn, "train-on", d.Data.TrainOn, "assistant turns that are trained: all or last")
-	f.IntVar(&o.maxLength, "max-length", d.Data.MaxLength, "longest example, in tokens")
-	f.StringVar(&o.overlength, "overlength", d.Data.Overlength, "what happens to a longer one: error, truncate, split or drop")
 	f.StringVar(&o.rows, "rows", "1-5", "rows of each file: 7, 1-20, 30- or 1-3,8")
 	f.BoolVar(&o.tokens, "tokens", false, "list each token with its id, its weight and where it came from")
 	f.StringVar(&o.color, "color", "auto", "auto = on a terminal, unless NO_COLOR is set; always or never")
@@ -91,23 +75,8 @@ Flags stand instead of single settings. No weights are opened. The exit code is 
 
 // settle lays the flags that were given over the run file's settings, or their defaults, and checks them.
 func (o *showOptions) settle(args []string, given func(flag string) bool) (err error) {
-	o.cfg = config.Default()
-	if o.runFile != "" {
-		if o.cfg, err = config.Load(o.runFile, nil); err != nil {
-			return err
-		}
-	}
-	c := &o.cfg
-	lay(given("model"), &o.model, &c.Model)
-	lay(given("template"), &o.template, &c.Template)
-	lay(given("system"), &o.system, &c.System)
-	lay(given("train-on"), &o.trainOn, &c.Data.TrainOn)
-	lay(given("max-length"), &o.maxLength, &c.Data.MaxLength)
-	lay(given("overlength"), &o.overlength, &c.Data.Overlength)
-	if given("template-kwargs") {
-		if c.TemplateKwargs, err = config.Kwargs("template-kwargs", o.kwargs); err != nil {
-			return err
-		}
+	if err := o.rowFlags.settle(&o.textFlags, given); err != nil {
+		return err
 	}
 	if o.wanted, err = show.ParseNumbers(o.rows); err != nil {
 		return asUsage(fmt.Errorf("--%w", err))
@@ -155,26 +124,20 @@ func sameFile(a, b string) bool {
 }
 
 func (o *showOptions) check() error {
-	policies := []chat.Policy{chat.Refuse, chat.Truncate, chat.Split, chat.Drop}
 	switch st, err := os.Stat(o.model); {
 	case o.model == "":
 		return usagef("no model, whose tokenizer and template make the rows what they are; give one with --model DIR")
 	case err != nil || !st.IsDir():
 		return usagef("--model %s is not a directory", o.model)
-	case !slices.Contains(source.Formats(), o.format):
-		return usagef("--format %q; there are %v", o.format, source.Formats())
-	case o.trainOn != "all" && o.trainOn != "last":
-		return usagef("--train-on %q; there are all, last", o.trainOn)
-	case !slices.Contains(policies, chat.Policy(o.overlength)):
-		return usagef("--overlength %q; there are %v", o.overlength, policies)
-	case o.maxLength < 8:
-		return usagef("--max-length %d; it must be at least 8", o.maxLength)
 	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
 		return usagef("--color %q; there are auto, always, never", o.color)
 	case o.html != "" && o.jsonl:
 		return usagef("--html and --jsonl are two forms; take one")
 	case o.tokens && (o.html != "" || o.jsonl):
 		return usagef("--tokens is for text: a page and JSON lines have the tokens in any case")
+	}
+	if err := o.rowFlags.check(); err != nil {
+		return err
 	}
 	for _, f := range o.files {
 		if st, err := os.Stat(f.Path); err != nil {
@@ -196,9 +159,7 @@ func (o *showOptions) corpusOptions(s streams, t *text) (corpus.Options, error) 
 		}
 	}
 	co := t.corpusOptions(o.cfg, date)
-	if o.runFile == "" {
-		co.Names = chat.Names{MaxLength: "--max-length", Overlength: "--overlength"}
-	}
+	co.Names = o.names()
 	m, err := model.ReadConfig(o.model)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

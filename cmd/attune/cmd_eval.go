@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 
-	"attune/data/chat"
 	"attune/data/corpus"
-	"attune/data/source"
 	"attune/engine/eval"
 	"attune/internal/config"
 	"attune/internal/obs"
@@ -19,23 +16,17 @@ import (
 // evalOptions are the flags of `attune eval`.
 type evalOptions struct {
 	modelFlags
-	runFile      string
-	rows, format string
-	system       string
-	trainOn      string
-	maxLength    int
-	overlength   string
-	answers      bool
-	limit        int
-	maxNew       int
-	samples      int
-	asJSON       bool
-	cfg          config.Config // of the run file, or the defaults, with the flags over them
+	rowFlags
+	rows    string
+	answers bool
+	limit   int
+	maxNew  int
+	samples int
+	asJSON  bool
 }
 
 func newEval(s streams) *cobra.Command {
 	var o evalOptions
-	d := config.Default()
 	cmd := &cobra.Command{
 		Use:   "eval --model DIR --data rows.jsonl | -c run.yaml",
 		Short: "Judge a model on held-out rows; with --adapter, beside its base",
@@ -54,14 +45,9 @@ dtype, so that its adapter has the loss that training printed. Flags stand inste
 		},
 	}
 	o.modelFlags.add(cmd)
+	o.rowFlags.add(cmd, "--data")
 	f := cmd.Flags()
-	f.StringVarP(&o.runFile, "config", "c", "", "run file to take the settings and held-out rows from")
 	f.StringVar(&o.rows, "data", "", "held-out rows")
-	f.StringVar(&o.format, "format", "auto", "schema of --data")
-	f.StringVar(&o.system, "system", "", "system prompt of rows that have none")
-	f.StringVar(&o.trainOn, "train-on", d.Data.TrainOn, "assistant turns that the loss is over: all or last")
-	f.IntVar(&o.maxLength, "max-length", d.Data.MaxLength, "longest example, in tokens")
-	f.StringVar(&o.overlength, "overlength", d.Data.Overlength, "what happens to a longer one: error, truncate, split or drop")
 	f.BoolVar(&o.answers, "answers", false, "generate answers and count the exact ones")
 	f.IntVar(&o.limit, "limit", 0, "answer only so many rows (0 = all)")
 	f.IntVar(&o.maxNew, "max-new-tokens", 128, "most tokens of one answer")
@@ -71,44 +57,21 @@ dtype, so that its adapter has the loss that training printed. Flags stand inste
 }
 
 // settle lays the flags that were given over the run file's settings, or their defaults.
-func (o *evalOptions) settle(given func(flag string) bool) (err error) {
-	o.cfg = config.Default()
-	if o.runFile != "" {
-		if o.cfg, err = config.Load(o.runFile, nil); err != nil {
-			return err
-		}
+func (o *evalOptions) settle(given func(flag string) bool) error {
+	if err := o.rowFlags.settle(&o.textFlags, given); err != nil {
+		return err
 	}
 	c := &o.cfg
-	lay(given("model"), &o.model, &c.Model)
-	lay(given("template"), &o.template, &c.Template)
 	lay(given("device"), &o.device, &c.Compute.Device)
 	lay(given("dtype"), &o.dtype, &c.Compute.Dtype)
 	lay(given("threads"), &o.threads, &c.Compute.Threads)
-	lay(given("system"), &o.system, &c.System)
-	lay(given("train-on"), &o.trainOn, &c.Data.TrainOn)
-	lay(given("max-length"), &o.maxLength, &c.Data.MaxLength)
-	lay(given("overlength"), &o.overlength, &c.Data.Overlength)
 	c.Data.MaxCutShare = 1 // how many rows are judged is said, and nothing is spoilt by it
-	if given("template-kwargs") {
-		if c.TemplateKwargs, err = config.Kwargs("template-kwargs", o.kwargs); err != nil {
-			return err
-		}
-	}
 	if given("data") {
 		c.Data.Eval = []config.Source{{Path: o.rows, Format: o.format}}
 	} else if given("format") {
 		return usagef("--format is the schema of --data; a run file has it beside each file")
 	}
 	return nil
-}
-
-// lay has a flag that was given overrule the setting, and otherwise the setting fill in the flag.
-func lay[T any](given bool, flag, setting *T) {
-	if given {
-		*setting = *flag
-	} else {
-		*flag = *setting
-	}
 }
 
 // verdict is how one model did.
@@ -161,30 +124,15 @@ func (o *evalOptions) check() error {
 			return usagef("--data: %w", err)
 		}
 	}
-	policies := []chat.Policy{chat.Refuse, chat.Truncate, chat.Split, chat.Drop}
-	switch {
-	case !slices.Contains(source.Formats(), o.format):
-		return usagef("--format %q; there are %v", o.format, source.Formats())
-	case o.trainOn != "all" && o.trainOn != "last":
-		return usagef("--train-on %q; there are all, last", o.trainOn)
-	case !slices.Contains(policies, chat.Policy(o.overlength)):
-		return usagef("--overlength %q; there are %v", o.overlength, policies)
-	case o.maxLength < 8:
-		return usagef("--max-length %d; it must be at least 8", o.maxLength)
+	switch err := o.rowFlags.check(); {
+	case err != nil:
+		return err
 	case o.answers && o.maxNew < 1:
 		return usagef("--max-new-tokens %d; it must be at least 1", o.maxNew)
 	case o.limit < 0 || o.samples < 0:
 		return usagef("--limit and --samples must not be negative")
 	}
 	return nil
-}
-
-// names are what the user has to change where rows are too long: flags, or keys of the run file.
-func (o *evalOptions) names() chat.Names {
-	if o.runFile != "" {
-		return chat.Names{}.OrKeys()
-	}
-	return chat.Names{MaxLength: "--max-length", Overlength: "--overlength"}
 }
 
 // judge measures the model that v names.

@@ -96,14 +96,7 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, prompted boo
 		return usagef("the longest prompt has %d tokens, the model's context %d", longest, l.window())
 	}
 	rows := longest + min(o.maxNew, l.window()-longest)
-	n, err := l.decoding(rows, longest, "take a smaller model, or a smaller --max-new-tokens")
-	if err != nil {
-		return err
-	}
-	if err := l.place(n); err != nil {
-		return err
-	}
-	d, err := l.session.NewDecoder(rows)
+	d, err := l.decoder(rows, longest, "take a smaller model, or a smaller --max-new-tokens")
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func TestSystemOfTheAnswers(t *testing.T) {
 func TestAnswersReadUpToTheLimit(t *testing.T) {
 	one := writeFile(t, "one.jsonl", sums(0, 2)...)
 	two := writeFile(t, "two.jsonl", append(sums(2, 2), `{"instruction": "broken`)...)
-	o := evalOptions{modelFlags: modelFlags{model: smallModel(t, model.NewOptions{}), template: "auto", device: "cpu", dtype: "float32"}}
+	o := evalOptions{modelFlags: modelFlags{textFlags: textFlags{model: smallModel(t, model.NewOptions{}), template: "auto"}, device: "cpu", dtype: "float32"}}
 	o.cfg.Data.Eval = []config.Source{{Path: one, Format: "auto"}, {Path: two, Format: "auto"}}
 	l, err := o.open(io.Discard)
 	if err != nil {

@@ -240,7 +240,7 @@ func TestUsersEndNoTurns(t *testing.T) {
 		}
 	}
 
-	f := modelFlags{model: dir, template: "auto", device: "cpu", dtype: "float32"}
+	f := modelFlags{textFlags: textFlags{model: dir, template: "auto"}, device: "cpu", dtype: "float32"}
 	l, err := f.open(io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -20,18 +20,16 @@ import (
 
 // modelFlags are the flags of every command that runs a model without a run file.
 type modelFlags struct {
-	model, adapter, template, device, dtype string
-	kwargs                                  string
-	threads                                 int
-	allowTemplateChange                     bool
+	textFlags
+	adapter, device, dtype string
+	threads                int
+	allowTemplateChange    bool
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
+	f.textFlags.add(cmd)
 	fs := cmd.Flags()
-	fs.StringVar(&f.model, "model", "", "Hugging Face model directory")
 	fs.StringVar(&f.adapter, "adapter", "", "PEFT adapter directory")
-	fs.StringVar(&f.template, "template", "auto", "auto = the model's own, a .jinja file, or chatml | zephyr | llama3 | alpaca")
-	fs.StringVar(&f.kwargs, "template-kwargs", "", "further variables of the chat template, as in '{\"enable_thinking\": false}'")
 	fs.BoolVar(&f.allowTemplateChange, "allow-template-change", false, "use a model or an adapter that was trained with another chat template or tokenizer")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
 	fs.StringVar(&f.dtype, "dtype", "auto", "auto, float32 or bfloat16")
@@ -165,6 +163,19 @@ func (l *loaded) fits(n need) error {
 			mib(weights), mib(n.cache), mib(n.arena), mib(free), n.less)
 	}
 	return nil
+}
+
+// decoder places the weights and gives a decoder for texts of up to rows tokens that begin with prompts of up to so many.
+// Where they do not fit the free memory, less says what to do.
+func (l *loaded) decoder(rows, prompt int, less string) (*session.Decoder, error) {
+	n, err := l.decoding(rows, prompt, less)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.place(n); err != nil {
+		return nil, err
+	}
+	return l.session.NewDecoder(rows)
 }
 
 // allowed makes a warning on w of a mismatch that the user allows; any other is a wrong use, with what to do about it.

@@ -128,7 +128,7 @@ func (p poor) MemoryFree() (int64, error) { return p.free, nil }
 // A model is placed only where it and what is done with it fit the memory that is free; what is refused is not touched.
 func TestPlacedOnlyIfItFits(t *testing.T) {
 	dir := smallModel(t, model.NewOptions{Dtype: kernels.BFloat16})
-	l, err := (&modelFlags{model: dir, template: "auto", device: "cpu", dtype: "float32"}).open(io.Discard)
+	l, err := (&modelFlags{textFlags: textFlags{model: dir, template: "auto"}, device: "cpu", dtype: "float32"}).open(io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func referenceDir(t *testing.T, model string) string {
 // openFloat32 puts a model on the CPU, with an adapter unless that is "".
 func openFloat32(t *testing.T, dir, adapter string) *loaded {
 	t.Helper()
-	f := modelFlags{model: dir, adapter: adapter, template: "auto", device: "cpu", dtype: "float32"}
+	f := modelFlags{textFlags: textFlags{model: dir, template: "auto"}, adapter: adapter, device: "cpu", dtype: "float32"}
 	l, err := f.open(io.Discard)
 	if err != nil {
 		t.Fatal(err)
