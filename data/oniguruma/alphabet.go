@@ -30,44 +30,50 @@ func newAlphabet(sets []set) *alphabet {
 	if starts[len(starts)-1] > edge {
 		starts = starts[:len(starts)-1]
 	}
-	// Each set parts the classes that it cuts.
+	// Each set parts the classes that it cuts: what is inside becomes a class of its own.
 	class := make([]uint16, len(starts))
 	class[len(starts)-1] = 1
-	n := 2
+	total := []int{len(starts) - 1, 1} // by class
+	inside, to := []int{0, 0}, []uint16{0, 1}
 	for _, s := range sets {
-		type part struct {
-			class uint16
-			in    bool
-		}
-		parts := map[part]uint16{}
-		k := 0
-		for i, r := range starts {
-			for k < len(s) && s[k].hi < r {
-				k++
+		var cut []uint16
+		s.each(starts, func(i int) {
+			c := class[i]
+			if inside[c]++; inside[c] == 1 {
+				cut = append(cut, c)
 			}
-			p := part{class[i], k < len(s) && s[k].lo <= r}
-			id, ok := parts[p]
-			if !ok {
-				id = uint16(len(parts))
-				parts[p] = id
+		})
+		for _, c := range cut {
+			if to[c] = c; inside[c] < total[c] {
+				to[c] = uint16(len(total))
+				total[c] -= inside[c]
+				total = append(total, inside[c])
+				inside, to = append(inside, 0), append(to, 0)
 			}
-			class[i] = id
+			inside[c] = 0
 		}
-		n = len(parts)
+		s.each(starts, func(i int) { class[i] = to[class[i]] })
 	}
+	n := len(total)
 	a := &alphabet{classes: n, edge: class[len(starts)-1]}
 	a.fill(starts, class)
 	words := (n + 63) / 64
 	for _, s := range sets {
 		bits := make([]uint64, words)
-		for i, r := range starts {
-			if s.has(r) {
-				bits[class[i]/64] |= 1 << (class[i] % 64)
-			}
-		}
+		s.each(starts, func(i int) { bits[class[i]/64] |= 1 << (class[i] % 64) })
 		a.members = append(a.members, bits)
 	}
 	return a
+}
+
+// each calls f with the indices of the starts that are in s.
+func (s set) each(starts []rune, f func(i int)) {
+	for _, x := range s {
+		i, _ := slices.BinarySearch(starts, x.lo)
+		for ; i < len(starts) && starts[i] <= x.hi; i++ {
+			f(i)
+		}
+	}
 }
 
 // fill makes the tables that find the class of a character. Pages that are alike are kept once.

@@ -94,7 +94,7 @@ func alike(s string) bool {
 			return true
 		}
 		for _, extra := range added {
-			if extra.has(r) {
+			if len(extra.and(one(r))) > 0 {
 				return true
 			}
 		}

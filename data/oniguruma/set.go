@@ -59,19 +59,6 @@ func (s set) complement() set { return s.not(unicode.MaxRune) }
 // and is the set of the characters in both.
 func (s set) and(t set) set { return union(s.complement(), t.complement()).complement() }
 
-func (s set) has(r rune) bool {
-	_, ok := slices.BinarySearchFunc(s, r, func(x span, r rune) int {
-		switch {
-		case x.hi < r:
-			return -1
-		case x.lo > r:
-			return 1
-		}
-		return 0
-	})
-	return ok
-}
-
 // fromTables is the set of the characters in any of the tables.
 func fromTables(tables ...*unicode.RangeTable) set {
 	var s set
