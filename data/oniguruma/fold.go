@@ -2,6 +2,7 @@ package oniguruma
 
 import (
 	"fmt"
+	"sync"
 	"unicode"
 )
 
@@ -42,14 +43,31 @@ func foldSet(s set, negated bool) (set, error) {
 	if long := s.and(longFolds); len(long) > 0 && !negated {
 		return nil, fmt.Errorf("a set without regard to case that holds %q is not supported", long[0].lo)
 	}
-	const last = 0x1e943 // beyond it nothing has case
-	out := union(s)
-	for _, x := range s {
-		for r := x.lo; r <= min(x.hi, last); r++ {
-			for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-				out = append(out, span{f, f})
-			}
+	out, k := union(s), 0
+	for _, r := range cased() {
+		for k < len(s) && s[k].hi < r {
+			k++
+		}
+		if k == len(s) {
+			break
+		}
+		if s[k].lo > r {
+			continue
+		}
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			out = append(out, span{f, f})
 		}
 	}
 	return union(out), nil
 }
+
+// cased are the characters that have another case, in order.
+var cased = sync.OnceValue(func() []rune {
+	var out []rune
+	for r := range rune(0x1e944) { // beyond it nothing has case
+		if unicode.SimpleFold(r) != r {
+			out = append(out, r)
+		}
+	}
+	return out
+})

@@ -16,7 +16,6 @@ const edge = unicode.MaxRune + 1
 
 var (
 	all     = set{{0, unicode.MaxRune}}
-	nothing = set{{edge, edge}}
 	newline = set{{'\n', '\n'}}
 )
 
