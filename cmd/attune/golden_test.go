@@ -17,13 +17,13 @@ import (
 // shared is the folder of reference data made outside (see docs/testing.md), or a skip where it is not there.
 func shared(t *testing.T, parts ...string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_SHARED")
+	root := os.Getenv("ATTUNE_TEST_SHARED")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared")
 	}
 	path := filepath.Join(append([]string{root}, parts...)...)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs reference data at %s (set ATTUNE_SHARED)", path)
+		t.Skipf("needs reference data at %s (set ATTUNE_TEST_SHARED)", path)
 	}
 	return path
 }

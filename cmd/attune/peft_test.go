@@ -12,9 +12,9 @@ import (
 // What attune trains loads in PEFT (an adapter) or transformers (a model), and the logits behind every id agree with
 // attune's own. PEFT runs in scripts/peft_check.py.
 func TestPEFTLoadsWhatWasTrained(t *testing.T) {
-	python := os.Getenv("ATTUNE_PYTHON")
+	python := os.Getenv("ATTUNE_TEST_PYTHON")
 	if python == "" {
-		t.Skip("needs ATTUNE_PYTHON, a Python with torch, transformers and peft")
+		t.Skip("needs ATTUNE_TEST_PYTHON, a Python with torch, transformers and peft")
 	}
 	for _, name := range goldenCases {
 		t.Run(name, func(t *testing.T) {

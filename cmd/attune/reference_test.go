@@ -101,12 +101,12 @@ func referenceDir(t *testing.T, model string) string {
 	if model != "smollm2-135m-instruct" {
 		return shared(t, "models", model)
 	}
-	dir := os.Getenv("ATTUNE_SMOLLM2")
+	dir := os.Getenv("ATTUNE_TEST_SMOLLM2")
 	if dir == "" {
 		dir = filepath.Join("..", "..", ".cache", "smollm2")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "model.safetensors")); err != nil {
-		t.Skipf("needs the model directory that models/gguf_to_hf.py makes, at %s (set ATTUNE_SMOLLM2)", dir)
+		t.Skipf("needs the model directory that models/gguf_to_hf.py makes, at %s (set ATTUNE_TEST_SMOLLM2)", dir)
 	}
 	return dir
 }

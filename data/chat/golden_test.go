@@ -17,13 +17,13 @@ func shared(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join(sharedRoot(), name)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs ../shared (or ATTUNE_SHARED): %v", err)
+		t.Skipf("needs ../shared (or ATTUNE_TEST_SHARED): %v", err)
 	}
 	return path
 }
 
 func sharedRoot() string {
-	if root := os.Getenv("ATTUNE_SHARED"); root != "" {
+	if root := os.Getenv("ATTUNE_TEST_SHARED"); root != "" {
 		return root
 	}
 	return filepath.Join("..", "..", "..", "shared")

@@ -14,13 +14,13 @@ import (
 // shared finds the published templates and renderings that lie outside the repository.
 func shared(t testing.TB, name string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_SHARED")
+	root := os.Getenv("ATTUNE_TEST_SHARED")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared")
 	}
 	path := filepath.Join(root, name)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs ../shared (or ATTUNE_SHARED): %v", err)
+		t.Skipf("needs ../shared (or ATTUNE_TEST_SHARED): %v", err)
 	}
 	return path
 }

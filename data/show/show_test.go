@@ -200,7 +200,7 @@ func TestShowsWhatIsTrained(t *testing.T) {
 
 // As TestShowsWhatIsTrained, on published rows of each schema with a published tokenizer and template.
 func TestShowsWhatIsTrainedOfPublishedRows(t *testing.T) {
-	shared := os.Getenv("ATTUNE_SHARED")
+	shared := os.Getenv("ATTUNE_TEST_SHARED")
 	if shared == "" {
 		shared = filepath.Join("..", "..", "..", "shared")
 	}

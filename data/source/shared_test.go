@@ -16,12 +16,12 @@ import (
 
 func shared(t *testing.T, path ...string) string {
 	t.Helper()
-	dir := os.Getenv("ATTUNE_SHARED")
+	dir := os.Getenv("ATTUNE_TEST_SHARED")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared")
 	}
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("needs ../shared or ATTUNE_SHARED")
+		t.Skip("needs ../shared or ATTUNE_TEST_SHARED")
 	}
 	return filepath.Join(append([]string{dir}, path...)...)
 }

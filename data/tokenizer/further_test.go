@@ -8,7 +8,7 @@ import (
 
 // further is the folder of published tokenizers with vectors that scripts/goldens/tokenizers.py made.
 func further(t testing.TB) []string {
-	dir := os.Getenv("ATTUNE_FURTHER")
+	dir := os.Getenv("ATTUNE_TEST_FURTHER")
 	if dir == "" {
 		dir = filepath.Join("..", "..", ".cache", "published")
 	}
@@ -17,7 +17,7 @@ func further(t testing.TB) []string {
 		t.Fatal(err)
 	}
 	if len(found) == 0 {
-		t.Skip("needs ATTUNE_FURTHER (or .cache/published): published tokenizers with vectors made by scripts/goldens/tokenizers.py")
+		t.Skip("needs ATTUNE_TEST_FURTHER (or .cache/published): published tokenizers with vectors made by scripts/goldens/tokenizers.py")
 	}
 	return found
 }

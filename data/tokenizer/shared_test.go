@@ -12,12 +12,12 @@ import (
 
 // shared is the folder of real models, tokenizers and data made outside; the test is skipped where there is none.
 func shared(t testing.TB) string {
-	dir := os.Getenv("ATTUNE_SHARED")
+	dir := os.Getenv("ATTUNE_TEST_SHARED")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "tokenizers")); err != nil {
-		t.Skip("needs ../shared (or ATTUNE_SHARED): tokenizers with vectors made by Hugging Face tokenizers")
+		t.Skip("needs ../shared (or ATTUNE_TEST_SHARED): tokenizers with vectors made by Hugging Face tokenizers")
 	}
 	return dir
 }

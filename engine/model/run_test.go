@@ -129,12 +129,12 @@ func tokenNLL(t *testing.T, ck *Checkpoint, ids []int32) []float32 {
 // shared is the folder of reference data made outside this project.
 func shared(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("ATTUNE_SHARED")
+	dir := os.Getenv("ATTUNE_TEST_SHARED")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared")
 	}
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("needs ../shared (reference data), or ATTUNE_SHARED")
+		t.Skip("needs ../shared (reference data), or ATTUNE_TEST_SHARED")
 	}
 	return dir
 }

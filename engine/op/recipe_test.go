@@ -25,7 +25,7 @@ var tableHeads = map[string]string{
 // backend, and leaves docs/ARCHITECTURE.md true: its files and its lines of the tables are laid over the sources, which
 // stay as they are.
 func TestRecipe(t *testing.T) {
-	if os.Getenv("ATTUNE_RECIPE") != "" || testing.Short() {
+	if os.Getenv("ATTUNE_TEST_RECIPE") != "" || testing.Short() {
 		t.Skip("the recipe's own run, or -short")
 	}
 	root, err := filepath.Abs("../..")
@@ -134,7 +134,7 @@ func copyTree(t *testing.T, from, to string) {
 func goRun(t *testing.T, dir, want string, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "ATTUNE_RECIPE=1", "CGO_ENABLED=0")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "ATTUNE_TEST_RECIPE=1", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("go %v: %v\n%s", args, err, out)

@@ -97,13 +97,13 @@ func TestWarmupSteps(t *testing.T) {
 
 // The learning rates of the reference runs.
 func TestScheduleGoldens(t *testing.T) {
-	shared := os.Getenv("ATTUNE_SHARED")
+	shared := os.Getenv("ATTUNE_TEST_SHARED")
 	if shared == "" {
 		shared = filepath.Join("..", "..", "..", "shared")
 	}
 	cases, err := filepath.Glob(filepath.Join(shared, "goldens", "*", "recipe.json"))
 	if err != nil || len(cases) == 0 {
-		t.Skip("needs ../shared or ATTUNE_SHARED")
+		t.Skip("needs ../shared or ATTUNE_TEST_SHARED")
 	}
 	for _, name := range cases {
 		var recipe struct {

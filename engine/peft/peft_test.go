@@ -254,13 +254,13 @@ func TestUnsupported(t *testing.T) {
 
 // PEFT's own adapters are read, fit their models, and are written as PEFT wrote them.
 func TestPEFTsAdapters(t *testing.T) {
-	root := os.Getenv("ATTUNE_SHARED")
+	root := os.Getenv("ATTUNE_TEST_SHARED")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared")
 	}
 	dirs, _ := filepath.Glob(filepath.Join(root, "goldens", "*", "adapter_final"))
 	if len(dirs) == 0 {
-		t.Skip("needs ../shared (reference data), or ATTUNE_SHARED")
+		t.Skip("needs ../shared (reference data), or ATTUNE_TEST_SHARED")
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(filepath.Dir(dir)), func(t *testing.T) {

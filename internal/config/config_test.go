@@ -164,7 +164,7 @@ func TestComplaintsOfBothKinds(t *testing.T) {
 
 // A variable that names no key is a misspelt one, unless it is the tests' own.
 func TestMisspeltVariables(t *testing.T) {
-	t.Setenv("ATTUNE_SHARED", "somewhere")
+	t.Setenv("ATTUNE_TEST_SHARED", "somewhere")
 	t.Setenv("ATTUNE_TRAIN_SEED", "5")
 	path := runDir(t, "run.yaml", small)
 	if c, err := Load(path, nil); err != nil || c.Train.Seed != 5 {

@@ -24,8 +24,8 @@ func environment() map[string]any {
 	return settings
 }
 
-// notSettings are the ATTUNE_* variables that are no keys of a run file: they are the tests' and CI's.
-var notSettings = []string{"ATTUNE_PYTHON", "ATTUNE_RECIPE", "ATTUNE_SHARED", "ATTUNE_SMOLLM2", "ATTUNE_TEST_AS_PROGRAM", "ATTUNE_TEST_PEAK_FILE"}
+// testPrefix begins the ATTUNE_* variables that are no keys of a run file but the tests' and CI's.
+const testPrefix = "ATTUNE_TEST_"
 
 // misspelt complains about the ATTUNE_* variables that name no key: viper asks only for those that do. environ is as
 // os.Environ gives it.
@@ -39,7 +39,7 @@ func (p *problems) misspelt(environ []string) {
 	for _, pair := range environ {
 		variable, _, _ := strings.Cut(pair, "=")
 		key, ours := strings.CutPrefix(variable, "ATTUNE_")
-		if !ours || paths[strings.ToLower(key)] != "" && key == strings.ToUpper(key) || slices.Contains(notSettings, variable) {
+		if !ours || paths[strings.ToLower(key)] != "" && key == strings.ToUpper(key) || strings.HasPrefix(variable, testPrefix) {
 			continue
 		}
 		hint := "unset it"
