@@ -25,7 +25,8 @@ type bpe struct {
 	whole    map[string]int32 // words that are one token, where ignoreMerges
 	runes    map[rune]int32   // tokens of one character
 	fallback [256]int32       // the tokens <0x00> to <0xFF>, -1 = not in the vocabulary
-	seams    bool             // long words may be cut before each ▁: no merge crosses that place
+	seams    bool             // long words may be cut before a ▁: no merge crosses that place
+	glue     [256]bool        // but not behind a character whose last byte is one of these
 
 	cache *wordCache
 }
@@ -87,7 +88,7 @@ func (m *bpe) prepare(readBytes bool, merges [][2]string) (bytes bool, err error
 			}
 		}
 	}
-	m.seams = m.bytes == nil && plain && m.cutsAtMarks(merges)
+	m.seams = m.bytes == nil && plain && m.findSeams(merges)
 	m.cache = newWordCache()
 	return m.bytes != nil, nil
 }
@@ -120,14 +121,20 @@ func (m *bpe) addMerges(merges [][2]string) error {
 	return nil
 }
 
-// cutsAtMarks says whether no merge joins a token that ends otherwise than in ▁ to one that begins with ▁.
-func (m *bpe) cutsAtMarks(merges [][2]string) bool {
+// findSeams sets where long words may be cut, and says whether there is such a place: before a ▁ that follows another
+// character, unless a merge joins a token that ends in that character to one that begins with ▁.
+func (m *bpe) findSeams(merges [][2]string) bool {
 	if _, ok := m.ids[metaMark]; !ok {
 		return false // fused unknown characters would cross the place
 	}
 	for _, ab := range merges {
-		if strings.HasPrefix(ab[1], metaMark) && strings.Trim(ab[0], metaMark) != "" {
-			return false
+		left, right := ab[0], ab[1]
+		if left == "" || !strings.HasPrefix(right, metaMark) || strings.HasSuffix(left, metaMark) {
+			continue
+		}
+		m.glue[left[len(left)-1]] = true
+		if n := len(left) - len("<0x00>"); n >= 0 && strings.HasPrefix(left[n:], "<0x") {
+			return false // it may stand for a byte of a character outside the vocabulary
 		}
 	}
 	return true
@@ -276,11 +283,17 @@ func (m *bpe) encode(w *scratch, enc *Encoding, a *aligned, lo, hi int) error {
 	// What stands before a ▁ that follows another character is merged for itself: no merge crosses that place.
 	for i := lo; ; {
 		next := hi
-		for i < hi && strings.HasPrefix(a.s[i:hi], metaMark) {
-			i += len(metaMark)
-		}
-		if n := strings.Index(a.s[i:hi], metaMark); n >= 0 {
-			next = i + n
+		for i < hi && next == hi {
+			for strings.HasPrefix(a.s[i:hi], metaMark) {
+				i += len(metaMark)
+			}
+			n := strings.Index(a.s[i:hi], metaMark)
+			if n < 0 {
+				break
+			}
+			if i += n; !m.glue[a.s[i-1]] {
+				next = i
+			}
 		}
 		if err := m.cache.encode(m, w, enc, a, lo, next); err != nil {
 			return err
