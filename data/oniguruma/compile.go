@@ -18,7 +18,7 @@ type program struct {
 
 type instr struct {
 	op  op
-	arg int32 // opChar, opPeek: the set; opFork: its number; opLook, opAtomic: where the inner program begins
+	arg int32 // opChar, opPrior, opAhead, opBehind: the set; opFork: its number; opLook, opAtomic: where the inner program begins
 	x   int32 // what follows
 	y   int32 // opFork: what follows if x leads nowhere; opAtomic: what follows a match that is not empty
 }
