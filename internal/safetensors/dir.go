@@ -1,13 +1,14 @@
 package safetensors
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"attune/internal/smallfile"
 )
 
 // Names of a model's weights in a Hugging Face directory.
@@ -28,7 +29,7 @@ type Set struct {
 // and one that two shards hold are errors.
 func OpenDir(dir string) (*Set, error) {
 	index := filepath.Join(dir, IndexName)
-	b, err := os.ReadFile(index)
+	b, err := smallfile.Read(index, maxIndex)
 	if errors.Is(err, os.ErrNotExist) {
 		f, err := Open(filepath.Join(dir, SingleName))
 		if errors.Is(err, os.ErrNotExist) {
@@ -50,21 +51,63 @@ func OpenDir(dir string) (*Set, error) {
 	if _, err := os.Stat(filepath.Join(dir, SingleName)); err == nil {
 		return nil, fmt.Errorf("open weights: %s has both %s and %s; remove the one that is not meant", dir, SingleName, IndexName)
 	}
-	var idx struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(b, &idx); err != nil {
+	weightMap, err := parseIndex(b)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w: %w", index, ErrInvalid, err)
 	}
-	if len(idx.WeightMap) == 0 {
-		return nil, fmt.Errorf("read %s: %w: weight_map is missing or empty", index, ErrInvalid)
-	}
-	s, err := openShards(dir, idx.WeightMap)
+	s, err := openShards(dir, weightMap)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", index, err)
 	}
 	return s, nil
 }
+
+// maxIndex bounds the index, in bytes.
+const maxIndex = 32 << 20
+
+// parseIndex gives the shard of every tensor.
+func parseIndex(b []byte) (map[string]string, error) {
+	var shards map[string]string
+	s := &scanner{b: b}
+	err := s.object("the index", func(key string) error {
+		if key != "weight_map" {
+			if err := s.skip(maxDepth); err != nil {
+				return fmt.Errorf("%s: %w", quote(key), err)
+			}
+			return nil
+		}
+		if shards != nil {
+			return errors.New("weight_map is there twice")
+		}
+		shards = map[string]string{}
+		return s.object("weight_map", func(name string) error {
+			if _, ok := shards[name]; ok {
+				return fmt.Errorf("weight_map: tensor %s is there twice", quote(name))
+			}
+			if len(shards) == maxTensors {
+				return fmt.Errorf("weight_map: more than %d tensors", maxTensors)
+			}
+			shard, err := s.text("a shard's name", maxName)
+			if err != nil {
+				return fmt.Errorf("weight_map: %s: %w", quote(name), err)
+			}
+			shards[name] = shard
+			return nil
+		})
+	})
+	switch s.peek(); {
+	case err != nil:
+		return nil, err
+	case s.at < len(b):
+		return nil, errors.New("text after the JSON object")
+	case len(shards) == 0:
+		return nil, errors.New("weight_map is missing or empty")
+	}
+	return shards, nil
+}
+
+// maxDepth bounds what an index says besides the map, which nobody reads.
+const maxDepth = 100
 
 func openShards(dir string, weightMap map[string]string) (_ *Set, err error) {
 	s := &Set{where: map[string]*File{}}
@@ -75,7 +118,7 @@ func openShards(dir string, weightMap map[string]string) (_ *Set, err error) {
 	}()
 	for _, shard := range slices.Compact(slices.Sorted(maps.Values(weightMap))) {
 		if !filepath.IsLocal(shard) {
-			return nil, fmt.Errorf("%w: shard %q lies outside the directory", ErrInvalid, shard)
+			return nil, fmt.Errorf("%w: shard %s lies outside the directory", ErrInvalid, quote(shard))
 		}
 		f, err := Open(filepath.Join(dir, shard))
 		if err != nil {
@@ -88,7 +131,7 @@ func openShards(dir string, weightMap map[string]string) (_ *Set, err error) {
 	for _, name := range slices.Sorted(maps.Keys(weightMap)) {
 		f := s.where[name]
 		if want := filepath.Join(dir, weightMap[name]); f == nil || f.path != want {
-			return nil, fmt.Errorf("%w: %s does not hold tensor %q, which the index says it does", ErrInvalid, want, name)
+			return nil, fmt.Errorf("%w: %s does not hold tensor %s, which the index says it does", ErrInvalid, want, quote(name))
 		}
 	}
 	return s, nil
@@ -98,7 +141,7 @@ func (s *Set) add(f *File) error {
 	s.files = append(s.files, f)
 	for _, t := range f.tensors {
 		if o := s.where[t.Name]; o != nil {
-			return fmt.Errorf("%w: tensor %q is in %s and in %s", ErrInvalid, t.Name, o.path, f.path)
+			return fmt.Errorf("%w: tensor %s is in %s and in %s", ErrInvalid, quote(t.Name), o.path, f.path)
 		}
 		s.where[t.Name] = f
 		s.tensors = append(s.tensors, t)

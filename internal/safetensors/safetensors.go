@@ -7,8 +7,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+
+	"attune/internal/smallfile"
 )
 
 // ErrInvalid marks files that are not what the format says, as against files that cannot be opened.
@@ -46,7 +47,7 @@ type File struct {
 
 // Open maps the file at path and checks its header completely; the tensors' bytes are not touched.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := smallfile.OpenRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("open weights: %w", err)
 	}
@@ -54,9 +55,6 @@ func Open(path string) (*File, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("open weights: %w", err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("open weights: %s is not a regular file", path)
 	}
 	if st.Size() < 8 {
 		return nil, fmt.Errorf("read %s: %w: %d bytes, too short for a header", path, ErrInvalid, st.Size())
@@ -98,11 +96,11 @@ func (s *File) parse() error {
 		t := &s.tensors[i]
 		switch {
 		case t.Offset < at:
-			return fmt.Errorf("tensor %q at byte %d overlaps the one before it, which ends at %d", t.Name, t.Offset, at)
+			return fmt.Errorf("tensor %s at byte %d overlaps the one before it, which ends at %d", quote(t.Name), t.Offset, at)
 		case t.Offset > at:
-			return fmt.Errorf("%d unused bytes before tensor %q", t.Offset-at, t.Name)
+			return fmt.Errorf("%d unused bytes before tensor %s", t.Offset-at, quote(t.Name))
 		case t.Bytes > size-t.Offset:
-			return fmt.Errorf("tensor %q ends at byte %d of %d; the file is cut short", t.Name, t.Offset+t.Bytes, size)
+			return fmt.Errorf("tensor %s ends at byte %d of %d; the file is cut short", quote(t.Name), t.Offset+t.Bytes, size)
 		}
 		at = t.Offset + t.Bytes
 		t.Offset += start

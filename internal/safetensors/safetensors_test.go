@@ -3,6 +3,7 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -210,7 +211,9 @@ func FuzzOpen(f *testing.F) {
 			}
 			sum += x.Bytes
 		}
-		if n := binary.LittleEndian.Uint64(b); sum+8+int64(n) != int64(len(b)) {
+		if n := binary.LittleEndian.Uint64(b); !json.Valid(b[8 : 8+n]) {
+			t.Fatalf("a header that is no JSON: %q", b[8:8+n])
+		} else if sum+8+int64(n) != int64(len(b)) {
 			t.Fatalf("tensors of %d bytes behind a header of %d in a file of %d", sum, n, len(b))
 		}
 	})
