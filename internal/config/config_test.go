@@ -219,17 +219,25 @@ func TestYAMLRoundTrip(t *testing.T) {
 	}
 }
 
+// Whatever a run file says, in any of the languages, it is refused in words or gives a run.
 func FuzzLoad(f *testing.F) {
-	f.Add([]byte(small))
-	f.Add([]byte(small + "train:\nlora: {1: 2, null: 3}\n? [a]\n: 1\n"))
-	f.Add([]byte("a: &a [1]\nb: [*a, *a]\ntrain: {adam: 3, steps: 1e300}\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		path := filepath.Join(t.TempDir(), "run.yaml")
+	kinds := []string{"yaml", "toml", "json"}
+	for _, text := range []string{small, small + "train:\nlora: {1: 2, null: 3}\n? [a]\n: 1\n", "a: &a [1]\nb: [*a, *a]\ntrain: {adam: 3, steps: 1e300}\n"} {
+		f.Add([]byte(text), uint8(0))
+	}
+	f.Add([]byte("model = \"m\"\nrun_dir = 'out'\ntrain.steps = 0x7\n[data]\ntrain = [{path = \"rows.jsonl\"}]\n[[data.eval]]\npath = 1979-05-27\n"), uint8(1))
+	f.Add([]byte(`{"model":"m","run_dir":"out","data":{"train":[{"path":"rows.jsonl"}]},"train":{"steps":7e0}}`), uint8(2))
+	f.Fuzz(func(t *testing.T, text []byte, kind uint8) {
+		path := filepath.Join(t.TempDir(), "run."+kinds[int(kind)%len(kinds)])
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := Load(path, nil); err == nil && c.Model == "" {
+		c, err := Load(path, nil)
+		if err == nil && c.Model == "" {
 			t.Error("a run without a model was accepted")
+		}
+		if err != nil && (err.Error() == "" || len(err.Error()) > 1<<17) {
+			t.Errorf("a complaint of %d bytes", len(err.Error()))
 		}
 	})
 }

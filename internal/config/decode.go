@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -28,7 +29,13 @@ func (p *problems) known(key string) bool {
 	})
 }
 
+// mostProblems are listed: more than a person mends at a time, and a hostile file has a hundred thousand.
+const mostProblems = 50
+
 func (p *problems) add(key, what string) {
+	if p.full() {
+		return
+	}
 	p.marked = append(p.marked, key)
 	where := p.origin
 	if p.lines != nil {
@@ -37,7 +44,31 @@ func (p *problems) add(key, what string) {
 			where = fmt.Sprintf("%s:%d: ", p.file, n)
 		}
 	}
-	p.list = append(p.list, where+key+" "+what)
+	p.list = append(p.list, where+shown(key)+" "+shown(what))
+	if p.full() {
+		p.list = append(p.list, "and there is more; mend these first")
+	}
+}
+
+func (p *problems) full() bool { return len(p.list) >= mostProblems }
+
+// shown is a text of the file as a line of a terminal: what would move its cursor is written as Go does, and of a long one the
+// middle is left out. What to do stands at the end.
+func shown(s string) string {
+	const most = 1000
+	if len(s) > most {
+		s = s[:most*3/4] + " ... " + s[len(s)-most/4:]
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
 }
 
 // need adds a complaint about a key that has none yet, unless ok.
@@ -73,6 +104,9 @@ func (p *problems) decode(settings map[string]any, dst reflect.Value, prefix str
 
 // unknown names the nearest key of the same section, or of any other section that has the very key.
 func (p *problems) unknown(prefix, key string, fields []field) {
+	if p.full() {
+		return
+	}
 	known := make([]string, len(fields))
 	for i, f := range fields {
 		known[i] = f.key

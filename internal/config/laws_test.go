@@ -104,7 +104,7 @@ func TestFilesThatAreNone(t *testing.T) {
 		{filepath.Join(dir, "gone.yaml"), "there is no such file; `attune init` writes one"},
 		{filepath.Join(dir, "sub.yaml"), "is a directory"},
 		{write("run.txt", small), "ends in .yaml, .yml, .toml or .json"},
-		{write("long.yaml", strings.Repeat("#", maxFile+1)), "a run file has at most"},
+		{write("long.yaml", strings.Repeat("#", maxFile+1)), "at most 1048576 are expected"},
 		{write("broken.yaml", "model: [m\n"), "broken.yaml: "},
 		{write("broken.toml", "model = \n"), "broken.toml: "},
 		{write("broken.json", `{"model": "m",}`), "broken.json: "},

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 
+	"attune/internal/smallfile"
+
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 )
@@ -82,18 +84,17 @@ func settingsOf(path string) (map[string]any, []byte, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	st, err := os.Stat(path)
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("%s: is a directory; name the run file in it", path)
+	}
+	b, err := smallfile.Read(path, maxFile)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no such file; `attune init` writes one", path)
 	case err != nil:
 		return nil, fmt.Errorf("read run file: %w", err)
-	case st.IsDir():
-		return nil, fmt.Errorf("%s: is a directory; name the run file in it", path)
-	case st.Size() > maxFile:
-		return nil, fmt.Errorf("%s: has %d bytes; a run file has at most %d", path, st.Size(), maxFile)
 	}
-	return os.ReadFile(path)
+	return b, nil
 }
 
 // parse reads YAML, TOML or JSON by viper's codecs, told apart by the file's extension. viper itself would leave out keys
@@ -105,13 +106,16 @@ func parse(path string, raw []byte) (map[string]any, error) {
 	default:
 		return nil, fmt.Errorf("%s: a run file ends in .yaml, .yml, .toml or .json", path)
 	}
+	if err := bounded(kind, raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	settings := map[string]any{}
 	codec, err := viper.NewCodecRegistry().Decoder(kind)
 	if err == nil {
 		err = codec.Decode(raw, settings)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %s", path, shown(strings.Join(strings.Fields(err.Error()), " ")))
 	}
 	if (kind == "yaml" || kind == "yml") && documents(raw) > 1 {
 		return nil, fmt.Errorf("%s: holds more than one document; only the first would be read, keep one and no line ---", path)
