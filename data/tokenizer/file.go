@@ -8,21 +8,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"attune/internal/smallfile"
 )
 
 // file is tokenizer.json.
 type file struct {
 	Version       *string         `json:"version"`
-	AddedTokens   []addedToken    `json:"added_tokens"`
+	AddedTokens   json.RawMessage `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Decoder       json.RawMessage `json:"decoder"`
 	Model         json.RawMessage `json:"model"`
 }
-
-// maxFile is the largest file that is read, in bytes; the largest published tokenizer.json has about 35 MB.
-const maxFile = 128 << 20
 
 // maxAllAdded bounds the added tokens together, in bytes.
 const maxAllAdded = 4 << 20
@@ -31,7 +30,7 @@ const maxAllAdded = 4 << 20
 // name the tokens with a role.
 func Load(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, "tokenizer.json")
-	main, err := read(path)
+	main, err := smallfile.Read(path, maxFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("tokenizer: %w; a model folder needs the fast tokenizer's file, which save_pretrained of transformers writes", err)
 	}
@@ -40,7 +39,7 @@ func Load(dir string) (*Tokenizer, error) {
 	}
 	var others [2][]byte
 	for i, name := range []string{"tokenizer_config.json", "special_tokens_map.json"} {
-		if others[i], err = read(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if others[i], err = smallfile.Read(filepath.Join(dir, name), maxRoles); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("tokenizer: %w", err)
 		}
 	}
@@ -52,17 +51,6 @@ func Load(dir string) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
 	return t, nil
-}
-
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that a tokenizer may have", path, info.Size(), maxFile)
-	}
-	return os.ReadFile(path)
 }
 
 // Parse reads a tokenizer from the bytes of tokenizer.json and of tokenizer_config.json (nil if there is none).
@@ -84,6 +72,15 @@ func parse(raw []byte) (*Tokenizer, error) {
 	}
 	if f.Version != nil && *f.Version != "1.0" {
 		return nil, fmt.Errorf("version %q is not 1.0", *f.Version)
+	}
+	if err := f.checkParts(); err != nil {
+		return nil, err
+	}
+	var added []addedToken
+	if !absent(f.AddedTokens) {
+		if err := json.Unmarshal(f.AddedTokens, &added); err != nil {
+			return nil, fmt.Errorf("tokenizer.json: added_tokens: %w", err)
+		}
 	}
 	sum := sha256.Sum256(raw)
 	t := &Tokenizer{sha256: hex.EncodeToString(sum[:])}
@@ -108,7 +105,7 @@ func parse(raw []byte) (*Tokenizer, error) {
 	if err := t.decoder.check(); err != nil {
 		return nil, err
 	}
-	if err := t.addTokens(f.AddedTokens); err != nil {
+	if err := t.addTokens(added); err != nil {
 		return nil, err
 	}
 	if t.before, t.after, err = parsePostProcessor(f.PostProcessor, 0); err != nil {

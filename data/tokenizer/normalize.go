@@ -120,7 +120,9 @@ func parseSequence[T any](parts []json.RawMessage, depth int, what string, parse
 		if err != nil {
 			return nil, fmt.Errorf("%s Sequence, part %d: %w", what, i, err)
 		}
-		all = append(all, one...)
+		if all = append(all, one...); len(all) > maxSteps {
+			return nil, fmt.Errorf("%s has more than %d steps", what, maxSteps)
+		}
 	}
 	return all, nil
 }

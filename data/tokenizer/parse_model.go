@@ -55,6 +55,12 @@ func parseModel(raw json.RawMessage, bytesLast bool) (m model, asBytes bool, err
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, false, fmt.Errorf("model: %w", err)
 	}
+	if err := fewEntries("model: vocab", f.Vocab); err != nil {
+		return nil, false, err
+	}
+	if err := fewEntries("model: merges", f.Merges); err != nil {
+		return nil, false, err
+	}
 	kind, err := f.kind()
 	if err != nil {
 		return nil, false, err

@@ -6,6 +6,8 @@ import (
 	"math"
 )
 
+var errAround = fmt.Errorf("post_processor puts more than %d tokens around a text", maxAround)
+
 // parsePostProcessor reads which tokens stand before and after a text, of one sequence.
 func parsePostProcessor(raw json.RawMessage, depth int) (before, after []int32, err error) {
 	var f struct {
@@ -36,7 +38,9 @@ func parsePostProcessor(raw json.RawMessage, depth int) (before, after []int32, 
 			if err != nil {
 				return nil, nil, fmt.Errorf("post_processor Sequence, part %d: %w", i, err)
 			}
-			before, after = append(b, before...), append(after, a...)
+			if before, after = append(b, before...), append(after, a...); len(before)+len(after) > maxAround {
+				return nil, nil, errAround
+			}
 		}
 		return before, after, nil
 	case "RobertaProcessing", "BertProcessing":
@@ -69,6 +73,9 @@ func parsePostProcessor(raw json.RawMessage, depth int) (before, after []int32, 
 				before = append(before, ids...)
 			} else {
 				after = append(after, ids...)
+			}
+			if len(before)+len(after) > maxAround {
+				return nil, nil, errAround
 			}
 		default:
 			return nil, nil, fmt.Errorf("post_processor TemplateProcessing: piece %d of single is neither the text A nor a token", i)

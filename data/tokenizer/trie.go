@@ -11,7 +11,7 @@ import (
 const maxPiece = 1024
 
 // maxAllPieces bounds the pieces of a vocabulary together, in bytes.
-const maxAllPieces = 32 << 20
+const maxAllPieces = 16 << 20
 
 // trie finds strings by their bytes. Node 0 is the root; the children of node n are the nodes from kids[n] up to
 // kids[n+1], in the order of their bytes.
