@@ -69,6 +69,9 @@ func FromModel(dir string) (*Template, error) {
 	return t, nil
 }
 
+// maxTemplates bounds chat_template in tokenizer_config.json, in bytes: some templates of the largest size.
+const maxTemplates = 4 * jinja.MaxSource
+
 // inConfig finds the template in the bytes of tokenizer_config.json; "" = there is none.
 func inConfig(config []byte) (string, error) {
 	var c struct {
@@ -82,6 +85,9 @@ func inConfig(config []byte) (string, error) {
 	}
 	if len(c.ChatTemplate) == 0 || string(c.ChatTemplate) == "null" {
 		return "", nil
+	}
+	if n := len(c.ChatTemplate); n > maxTemplates {
+		return "", fmt.Errorf("chat_template takes %d bytes; at most %d are expected", n, maxTemplates)
 	}
 	var one string
 	if json.Unmarshal(c.ChatTemplate, &one) == nil {
@@ -113,14 +119,23 @@ func readSpecials(dir string) (specials map[string]string, config []byte, err er
 		if err != nil {
 			return nil, nil, fmt.Errorf("read chat template: %w", err)
 		}
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(raw), &fields); err != nil {
+		var f struct { // fields rather than a map, which would hold whatever else there is
+			BOS  json.RawMessage `json:"bos_token"`
+			EOS  json.RawMessage `json:"eos_token"`
+			UNK  json.RawMessage `json:"unk_token"`
+			SEP  json.RawMessage `json:"sep_token"`
+			PAD  json.RawMessage `json:"pad_token"`
+			CLS  json.RawMessage `json:"cls_token"`
+			Mask json.RawMessage `json:"mask_token"`
+		}
+		if err := json.Unmarshal([]byte(raw), &f); err != nil {
 			return nil, nil, fmt.Errorf("read %s: %w", filepath.Join(dir, name), err)
 		}
-		for _, role := range []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"} {
+		for role, raw := range map[string]json.RawMessage{"bos_token": f.BOS, "eos_token": f.EOS, "unk_token": f.UNK, "sep_token": f.SEP,
+			"pad_token": f.PAD, "cls_token": f.CLS, "mask_token": f.Mask} {
 			var text string
 			var object struct{ Content string }
-			if json.Unmarshal(fields[role], &text) != nil && json.Unmarshal(fields[role], &object) == nil {
+			if json.Unmarshal(raw, &text) != nil && json.Unmarshal(raw, &object) == nil {
 				text = object.Content
 			}
 			if text != "" {
@@ -134,8 +149,8 @@ func readSpecials(dir string) (specials map[string]string, config []byte, err er
 	return specials, config, nil
 }
 
-// maxConfig bounds the files read here.
-const maxConfig = 64 << 20
+// maxConfig bounds the files read here, in bytes.
+const maxConfig = 16 << 20
 
 func readFile(path string) (string, error) {
 	raw, err := smallfile.Read(path, maxConfig)
