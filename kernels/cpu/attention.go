@@ -10,28 +10,11 @@ import "C"
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"unsafe"
 
 	"attune/kernels"
 )
-
-// attentionShape is what the attention kernels have in common.
-type attentionShape struct {
-	tokens, heads, kv, dh int
-}
-
-func newAttentionShape(q, k View) (attentionShape, error) {
-	if len(q.Shape) != 3 || len(k.Shape) != 3 {
-		return attentionShape{}, fmt.Errorf("q %v and k %v, must be (T,H,Dh) and (T,KV,Dh)", q.Shape, k.Shape)
-	}
-	s := attentionShape{tokens: q.Shape[0], heads: q.Shape[1], kv: k.Shape[1], dh: q.Shape[2]}
-	if s.dh == 0 || s.kv == 0 || s.heads == 0 || s.heads%s.kv != 0 {
-		return s, fmt.Errorf("%d query heads over %d key/value heads of size %d, must be a whole number each", s.heads, s.kv, s.dh)
-	}
-	return s, nil
-}
 
 // width is the row length of a tile: the head size, padded.
 func (s attentionShape) width() int { return (s.dh + 15) / 16 * 16 }
@@ -48,23 +31,6 @@ func (s attentionShape) rows() int { return s.heads / s.kv * s.queries() }
 // forwardScratch is the float32 scratch of one worker, with room for rounding each piece up to a cache line.
 func (s attentionShape) forwardScratch() int {
 	return 2*s.rows()*s.width() + 8*C.ATTENTION_BLOCK + 2*C.ATTENTION_BLOCK*s.width() + 17*s.rows() + 16*8
-}
-
-// run is a run of equal segment numbers: tokens [lo, hi), padding if the number is -1.
-type run struct {
-	lo, hi  int
-	padding bool
-}
-
-func runsOf(segments []int32) []run {
-	var runs []run
-	for t, s := range segments {
-		if t == 0 || s != segments[t-1] {
-			runs = append(runs, run{lo: t, padding: s < 0})
-		}
-		runs[len(runs)-1].hi = t + 1
-	}
-	return runs
 }
 
 // blocks cuts [lo, hi) into blocks of queries whose keys start at k0.
@@ -88,12 +54,7 @@ func longestFirst(blocks []C.struct_attention_block) {
 }
 
 // clearRows zeroes rows [lo, hi) of the first dimension.
-func clearRows(v View, lo, hi int) {
-	if v.wanted() && v.Shape[0] > 0 {
-		row := len(v.Data) / v.Shape[0]
-		clear(v.Data[lo*row : hi*row])
-	}
-}
+func clearRows(v View, lo, hi int) { clear(v.tokens(lo, hi).Data) }
 
 // workers is the pieces of scratch that the workers have for themselves.
 type workers struct {
@@ -127,24 +88,11 @@ func attentionScratch(e *Engine, _ kernels.Kernel, in, _ []View) int64 {
 
 // attention works segment by segment, a block of queries of one key/value head at a time.
 func attention(e *Engine, kernel kernels.Kernel, in, out []View, scratch []byte) error {
-	if err := operands(in, 4, out, 2); err != nil {
+	s, err := checkAttention(in, out, false)
+	if err != nil || !out[0].wanted() && !out[1].wanted() {
 		return err
 	}
 	q, k, v, segments, o, lse := in[0], in[1], in[2], in[3], out[0], out[1]
-	s, err := newAttentionShape(q, k)
-	if err != nil {
-		return err
-	}
-	if err := firstError(
-		floating("q", q, s.tokens, s.heads, s.dh),
-		floating("k", k, s.tokens, s.kv, s.dh),
-		floating("v", v, s.tokens, s.kv, s.dh),
-		stored("segments", segments, kernels.Int32, s.tokens),
-		floating("o", o, s.tokens, s.heads, s.dh),
-		stored("lse", lse, kernels.Float32, s.tokens, s.heads),
-	); err != nil || !o.wanted() && !lse.wanted() {
-		return err
-	}
 	var blocks []C.struct_attention_block
 	for _, r := range runsOf(segments.i32()) {
 		if r.padding {

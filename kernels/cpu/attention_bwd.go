@@ -43,29 +43,12 @@ func attentionBwdScratch(e *Engine, _ kernels.Kernel, in, _ []View) int64 {
 
 // attentionBwd takes short segments whole; long ones by blocks of keys for dk and dv and by blocks of queries for dq.
 func attentionBwd(e *Engine, kernel kernels.Kernel, in, out []View, scratch []byte) error {
-	if err := operands(in, 7, out, 3); err != nil {
+	s, err := checkAttention(in, out, true)
+	if err != nil || !out[0].wanted() && !out[1].wanted() && !out[2].wanted() {
 		return err
 	}
 	q, k, v, segments, o, lse, do := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
 	dq, dk, dv := out[0], out[1], out[2]
-	s, err := newAttentionShape(q, k)
-	if err != nil {
-		return err
-	}
-	if err := firstError(
-		floating("q", q, s.tokens, s.heads, s.dh),
-		floating("k", k, s.tokens, s.kv, s.dh),
-		floating("v", v, s.tokens, s.kv, s.dh),
-		stored("segments", segments, kernels.Int32, s.tokens),
-		floating("o", o, s.tokens, s.heads, s.dh),
-		stored("lse", lse, kernels.Float32, s.tokens, s.heads),
-		floating("do", do, s.tokens, s.heads, s.dh),
-		floating("dq", dq, s.tokens, s.heads, s.dh),
-		floating("dk", dk, s.tokens, s.kv, s.dh),
-		floating("dv", dv, s.tokens, s.kv, s.dh),
-	); err != nil || !dq.wanted() && !dk.wanted() && !dv.wanted() {
-		return err
-	}
 	var blocks []C.struct_attention_block
 	for _, r := range runsOf(segments.i32()) {
 		switch {

@@ -24,9 +24,12 @@ func table(isa string) map[string]entry {
 	return cTable()
 }
 
-// goTable is what replaces the reference where there is no C: the operations that are matrix products, by gonum (blas.go).
+// goTable is what replaces the reference where there is no C: the operations that are matrix products, by gonum (blas.go),
+// and attention, whose segments are computed side by side.
 func goTable() map[string]entry {
 	return map[string]entry{
+		"attention":            {run: segmentsApart},
+		"attention_bwd":        {run: segmentsApart},
 		"linear":               {run: blasLinear, scratch: blasLinearScratch},
 		"linear_bwd":           {run: blasLinearBwd, scratch: blasLinearBwdScratch},
 		"linear_cross_entropy": {run: blasCrossEntropy, scratch: blasCrossEntropyScratch},
