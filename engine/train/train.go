@@ -100,7 +100,8 @@ type Result struct {
 type State struct {
 	Steps         int
 	TrainedTokens int64
-	Eval          *float64 // its mean loss on the held-out rows; nil = not evaluated
+	Eval          *float64          // its mean loss on the held-out rows; nil = not evaluated
+	Identity      map[string]string // Options.Identity of the part of the run that took the last of these steps
 }
 
 // Done is the number of steps that are behind the run.
@@ -109,7 +110,10 @@ func (r *Run) Done() int { return r.state.Step }
 // Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set; an
 // evaluation under way is left, and done again by the run that resumes.
 func (r *Run) Train(ctx context.Context) (Result, error) {
-	r.state.Total, r.state.Identity = r.Data.Steps(), r.Identity
+	r.state.Total = r.Data.Steps()
+	if r.state.Step == 0 {
+		r.state.Identity = r.Identity
+	}
 	r.evaluated = -1
 	var res Result
 	err := r.before(ctx)
@@ -194,6 +198,7 @@ func (r *Run) step(p loader.Packed) error {
 	s.Seconds = time.Since(begin).Seconds()
 	s.TokensPerSecond = float64(s.Tokens) / s.Seconds
 	r.state.Step++
+	r.state.Identity = r.Identity // only now: what no step has seen is not what a state was trained with
 	r.saved = false
 	r.state.Tokens += int64(s.Tokens)
 	r.state.TrainedTokens += int64(s.TrainedTokens)
@@ -304,7 +309,7 @@ func (r *Run) finish(res *Result) error {
 	s := r.state
 	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
 	res.FirstEval, res.LastEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestStep
-	res.Trained = State{Steps: s.Step, TrainedTokens: s.TrainedTokens, Eval: s.EvalLoss}
+	res.Trained = State{Steps: s.Step, TrainedTokens: s.TrainedTokens, Eval: s.EvalLoss, Identity: s.Identity}
 	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil {
 		return nil
 	}
@@ -320,6 +325,6 @@ func (r *Run) finish(res *Result) error {
 		return fmt.Errorf("load the best state: %w", err)
 	}
 	res.LoadedBest = true
-	res.Trained = State{Steps: c.Step, TrainedTokens: c.TrainedTokens, Eval: s.BestLoss}
+	res.Trained = State{Steps: c.Step, TrainedTokens: c.TrainedTokens, Eval: s.BestLoss, Identity: c.Identity}
 	return errors.Join(r.Session.LoadTrained(reader(c.Weights)), c.Close())
 }

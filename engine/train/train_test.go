@@ -224,23 +224,29 @@ func goOn(t *testing.T, r *Run) {
 	}
 }
 
+// bestAt8 has a run evaluated every four steps be best at step 8: from step 12 on the held-out rows ask for what is not
+// taught.
+func bestAt8(r *Run) {
+	easy, hard := r.Eval, count(12)
+	for _, e := range hard {
+		for k := range e.IDs {
+			e.IDs[k] = int32(50 + k*k%11)
+		}
+	}
+	r.Eval = func(yield func(data.Batch, error) bool) {
+		if r.Done() < 12 {
+			easy(yield)
+		} else {
+			held(hard)(yield)
+		}
+	}
+}
+
 // The best evaluated weights are those that a run ends with where it is asked to; the last ones where it is not.
 func TestBestStateIsLoaded(t *testing.T) {
 	for _, best := range []bool{true, false} {
 		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, SaveEvery: 6, Keep: 1, CheckpointDir: t.TempDir()})
-		easy, hard := r.Eval, count(12)
-		for _, e := range hard { // from step 12 on the held-out rows ask for what is not taught
-			for k := range e.IDs {
-				e.IDs[k] = int32(50 + k*k%11)
-			}
-		}
-		r.Eval = func(yield func(data.Batch, error) bool) {
-			if r.Done() < 12 {
-				easy(yield)
-			} else {
-				held(hard)(yield)
-			}
-		}
+		bestAt8(r)
 		at, loss := map[int]map[string][]byte{}, map[int]float64{}
 		r.Events.OnEval = func(e Evaluation) error {
 			at[e.Step], loss[e.Step] = weights(t, r), e.EvalLoss
@@ -384,5 +390,64 @@ func TestResumeNamesWhatChanged(t *testing.T) {
 	}
 	if err := Check(c, identity("u", "s"), c.Total, "template"); err == nil || !strings.Contains(err.Error(), "the recipe has changed") {
 		t.Errorf("a recipe that is not allowed: %v", err)
+	}
+}
+
+// A state is that of the identity under which its last step was taken: one that goes on under another, as allowed, is the
+// other's from its next step on, and the best state stays whose it was.
+func TestAStateKeepsItsIdentity(t *testing.T) {
+	dir := t.TempDir()
+	under := func(template string, best bool, stop int) Result {
+		t.Helper()
+		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, Keep: 1, CheckpointDir: dir, Identity: map[string]string{"template": template}})
+		if c, _, err := checkpoint.Latest(dir); err != nil {
+			t.Fatal(err)
+		} else if c != nil {
+			if err := errors.Join(r.Resume(c, "template"), c.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r.Events.OnStep = func(s Step, _ int) error {
+			if s.Step == stop {
+				cancel()
+			}
+			return nil
+		}
+		if r.Done() == stop {
+			cancel()
+		}
+		bestAt8(r)
+		res, err := r.Train(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	saved := func() string {
+		t.Helper()
+		c, _, err := checkpoint.Latest(dir)
+		if err != nil || c == nil {
+			t.Fatal("no checkpoint", err)
+		}
+		defer c.Close()
+		return c.Identity["template"]
+	}
+	for _, part := range []struct {
+		template  string
+		best      bool
+		stop      int
+		is, saved string
+	}{
+		{"a", true, 10, "a", "a"},
+		{"b", true, 10, "a", "a"}, // stopped before its first step
+		{"b", true, 11, "b", "b"},
+		{"c", true, 0, "a", "c"}, // to the end, and back to the best state, that of step 8
+		{"d", false, 0, "c", "c"},
+	} {
+		if res := under(part.template, part.best, part.stop); res.Trained.Identity["template"] != part.is || saved() != part.saved {
+			t.Errorf("%+v: the weights are said to be of %q (%+v), the state of %q", part, res.Trained.Identity, res.Trained, saved())
+		}
 	}
 }
