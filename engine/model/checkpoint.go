@@ -36,6 +36,9 @@ func Open(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkBeside(dir); err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
 	set, err := safetensors.OpenDir(dir)
 	if err != nil {
 		return nil, err
@@ -76,7 +79,7 @@ func (ck *Checkpoint) check() error {
 	}
 	for _, t := range ck.set.Tensors() {
 		if !known[t.Name] && !ignored(t.Name) {
-			bad = append(bad, fmt.Sprintf("extra %s %v", t.Name, t.Shape))
+			bad = append(bad, fmt.Sprintf("extra %.200s %v", t.Name, t.Shape))
 		}
 	}
 	if len(bad) == 0 {

@@ -60,7 +60,7 @@ type Rope struct {
 
 // Bounds against broken files: config.json and its like are small, and models have hundreds of layers at most.
 const (
-	maxConfig = 16 << 20 // bytes
+	maxConfig = 4 << 20 // bytes
 	maxLayers = 1024
 )
 

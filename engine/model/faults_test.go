@@ -11,6 +11,8 @@ import (
 
 	"attune/engine/nn"
 	"attune/kernels"
+
+	"golang.org/x/sys/unix"
 )
 
 // fresh is a new model, open, with its weights.
@@ -149,6 +151,14 @@ func TestLinears(t *testing.T) {
 	}
 }
 
+func pipe(path string) error {
+	return errors.Join(os.RemoveAll(path), unix.Mkfifo(path, 0o600))
+}
+
+func link(to, path string) error {
+	return errors.Join(os.RemoveAll(path), os.Symlink(to, path))
+}
+
 func TestDirectoriesThatAreNoModel(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -160,6 +170,12 @@ func TestDirectoriesThatAreNoModel(t *testing.T) {
 		{"endless config", func(dir string) error { return os.Truncate(filepath.Join(dir, "config.json"), maxConfig+1) }, "at most"},
 		{"no weights", func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) }, "safetensors"},
 		{"cut weights", func(dir string) error { return os.Truncate(filepath.Join(dir, "model.safetensors"), 1000) }, "model.safetensors"},
+		{"a pipe", func(dir string) error { return pipe(filepath.Join(dir, "config.json")) }, "config.json is a pipe; a regular file is needed"},
+		{"endless file", func(dir string) error { return link("/dev/zero", filepath.Join(dir, "config.json")) }, "config.json is a device; a regular file is needed"},
+		{"weights in a pipe", func(dir string) error { return pipe(filepath.Join(dir, "model.safetensors")) }, "model.safetensors is a pipe"},
+		// what is only copied when the trained model is written, hours later
+		{"endless license", func(dir string) error { return link("/dev/zero", filepath.Join(dir, "LICENSE")) }, "LICENSE is a device"},
+		{"vocabulary in a pipe", func(dir string) error { return pipe(filepath.Join(dir, "vocab.json")) }, "vocab.json is a pipe"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

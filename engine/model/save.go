@@ -102,8 +102,23 @@ func indented(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// checkBeside opens the files that Save will copy: better to learn now than when all is trained that one is a pipe or a
+// device.
+func checkBeside(dir string) error {
+	for _, name := range beside {
+		f, err := smallfile.OpenRegular(filepath.Join(dir, name))
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 func copyFile(from, to string) error {
-	src, err := os.Open(from)
+	src, err := smallfile.OpenRegular(from)
 	if err != nil {
 		return err
 	}

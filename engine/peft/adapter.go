@@ -26,7 +26,7 @@ const (
 const prefix = "base_model.model."
 
 // maxConfig bounds adapter_config.json, in bytes.
-const maxConfig = 16 << 20
+const maxConfig = 4 << 20
 
 // Adapter is an open adapter directory.
 type Adapter struct {
@@ -94,7 +94,7 @@ func (a *Adapter) Check(built Config, params []nn.Param) error {
 	}
 	for _, t := range a.file.Tensors() {
 		if name, ok := strings.CutPrefix(t.Name, prefix); !ok || !known[name] {
-			bad = append(bad, fmt.Sprintf("extra %s %v", t.Name, t.Shape))
+			bad = append(bad, fmt.Sprintf("extra %.200s %v", t.Name, t.Shape))
 		}
 	}
 	if len(bad) == 0 {

@@ -99,6 +99,14 @@ func (c Config) Adapter(linears []nn.Linear) (func(path string, in, out int) *nn
 	}, nil
 }
 
+// Bounds on target_modules, which may be anyone's: a model has up to some thousand linears.
+const (
+	maxNames   = 1 << 14
+	shownNames = 10       // of those that no linear has
+	maxRegex   = 16 << 10 // bytes
+	matchTime  = 2 * time.Second
+)
+
 // resolve is the set of paths meant.
 func (t Targets) resolve(linears []nn.Linear) (map[string]bool, error) {
 	paths := map[string]bool{}
@@ -108,24 +116,31 @@ func (t Targets) resolve(linears []nn.Linear) (map[string]bool, error) {
 			paths[l.Path] = true
 		}
 	case t.Regex != "":
+		if len(t.Regex) > maxRegex {
+			return nil, fmt.Errorf("lora: target_modules is a regular expression of %d bytes; at most %d are expected", len(t.Regex), maxRegex)
+		}
 		re, err := regexp2.Compile(`\A(?:`+t.Regex+`)\z`, regexp2.None)
 		if err != nil {
-			return nil, fmt.Errorf("lora: target_modules %q: %w", t.Regex, err)
+			return nil, fmt.Errorf("lora: target_modules %.200q: %.300v", t.Regex, err)
 		}
-		re.MatchTimeout = time.Second
+		end := time.Now().Add(matchTime) // for all paths together: there may be thousands
 		for _, l := range linears {
+			re.MatchTimeout = max(time.Until(end), time.Millisecond)
 			ok, err := re.MatchString(l.Path)
 			if err != nil {
-				return nil, fmt.Errorf("lora: target_modules %q on %s: %w", t.Regex, l.Path, err)
+				return nil, fmt.Errorf("lora: target_modules %.200q takes more than %v, last on %s; write it with fewer repetitions", t.Regex, matchTime, l.Path)
 			}
 			if ok {
 				paths[l.Path] = true
 			}
 		}
 		if len(paths) == 0 {
-			return nil, fmt.Errorf("lora: target_modules %q matches no linear layer; paths look like %s", t.Regex, linears[0].Path)
+			return nil, fmt.Errorf("lora: target_modules %.200q matches no linear layer; paths look like %s", t.Regex, linears[0].Path)
 		}
 	default:
+		if len(t.Names) > maxNames {
+			return nil, fmt.Errorf("lora: target_modules has %d names; at most %d are expected", len(t.Names), maxNames)
+		}
 		var unknown []string
 		for _, name := range t.Names {
 			found := false
@@ -134,8 +149,8 @@ func (t Targets) resolve(linears []nn.Linear) (map[string]bool, error) {
 					paths[l.Path], found = true, true
 				}
 			}
-			if !found {
-				unknown = append(unknown, name)
+			if !found && len(unknown) < shownNames {
+				unknown = append(unknown, name[:min(len(name), 200)])
 			}
 		}
 		if len(unknown) > 0 || len(t.Names) == 0 {
