@@ -37,14 +37,14 @@ func Check(modelDir, setting string) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	stops, err := generationStops(modelDir)
+	k, err := t.newChecker(tok, modelDir)
 	if err != nil {
 		return nil, err
 	}
-	k := &checker{t: t, tok: tok, o: t.about(tok).fill(RenderOptions{}), end: t.turnEnd(tok)}
 	k.roles()
+	k.markers()
 	k.endOfTurn()
-	k.stops(stops)
+	k.stops()
 	k.generation()
 	k.pad()
 	k.earlierTurns()
@@ -55,13 +55,37 @@ func Check(modelDir, setting string) ([]Finding, error) {
 	return k.findings, nil
 }
 
+// Doubts are the findings of Check by which the template may be another model's, whatever the rows are: its markers are no
+// tokens, answers do not end alike, or end where generation goes on.
+func (t *Template) Doubts(tok *tokenizer.Tokenizer, modelDir string) ([]Finding, error) {
+	k, err := t.newChecker(tok, modelDir)
+	if err != nil {
+		return nil, err
+	}
+	k.markers()
+	k.endOfTurn()
+	k.stops()
+	return slices.DeleteFunc(k.findings, func(f Finding) bool { return f.Level == LevelOK }), nil
+}
+
 // checker collects findings.
 type checker struct {
 	t        *Template
 	tok      *tokenizer.Tokenizer
 	o        RenderOptions
-	end      string // the special token behind an answer
+	config   generationConfig
+	end      string // the special token behind an answer; "" = none, or nothing rendered
+	rendered bool   // a question and its answer
 	findings []Finding
+}
+
+func (t *Template) newChecker(tok *tokenizer.Tokenizer, modelDir string) (*checker, error) {
+	config, err := readGenerationConfig(modelDir)
+	if err != nil {
+		return nil, err
+	}
+	end, err := t.turnEnd(tok)
+	return &checker{t: t, tok: tok, o: t.about(tok).fill(RenderOptions{}), config: config, end: end, rendered: err == nil}, nil
 }
 
 func (k *checker) say(level, check, do, format string, args ...any) {
@@ -105,8 +129,8 @@ func probes() []probe {
 	}
 }
 
-// rendered gives the renderings of a probe as training makes them.
-func (k *checker) rendered(name string) ([]Rendering, data.Conversation, error) {
+// probe gives the renderings of a probe as training makes them.
+func (k *checker) probe(name string) ([]Rendering, data.Conversation, error) {
 	for _, p := range probes() {
 		if p.name == name {
 			rs, err := k.render(p)
@@ -127,11 +151,24 @@ func (k *checker) render(p probe) ([]Rendering, error) {
 	return k.t.RenderAll(p.conv, o)
 }
 
-// roles: every kind of conversation renders, with nothing of it left out, or says what is wrong with it.
+// roles: every kind of conversation renders, with nothing of it left out, or says what is wrong with it: once where that is
+// the same for all.
 func (k *checker) roles() {
+	var errs []error
+	same := true
 	for _, p := range probes() {
+		_, err := k.render(p)
+		errs = append(errs, err)
+		same = same && err != nil && err.Error() == errs[0].Error()
+	}
+	if same {
+		what, do, _ := strings.Cut(errs[0].Error(), "; ")
+		k.say(LevelError, "every row", do, "%s", what)
+		return
+	}
+	for i, p := range probes() {
 		what, do, level := "rendered, with nothing left out", "", LevelOK
-		if _, err := k.render(p); err != nil {
+		if err := errs[i]; err != nil {
 			what, do, _ = strings.Cut(err.Error(), "; ")
 			if level = LevelWarning; p.usual {
 				level = LevelError
@@ -141,79 +178,4 @@ func (k *checker) roles() {
 		}
 		k.say(level, p.name, do, "%s", what)
 	}
-}
-
-// endOfTurn: the same special token stands behind each answer.
-func (k *checker) endOfTurn() {
-	const check = "end of turn"
-	if k.end == "" {
-		k.say(LevelError, check, "set template to one made for this model", "behind an answer the template writes no special token of the tokenizer, so nothing tells the model to stop")
-		return
-	}
-	for _, name := range []string{"several turns", "thoughts", "tool calls"} {
-		rs, conv, err := k.rendered(name)
-		if err != nil {
-			continue // said by roles
-		}
-		for _, r := range rs {
-			for _, s := range r.Trained {
-				if text := r.Text[s.Start:s.End]; !strings.Contains(text, k.end) && len(conv.Messages[s.Message].ToolCalls) == 0 && s.End == turnEnds(r, s.Message) {
-					k.say(LevelError, check, "set template to one that ends each answer alike", "%s: messages[%d] ends with %q, not with %s", name, s.Message, around(text, len(text)), k.end)
-					return
-				}
-			}
-		}
-	}
-	id, _ := k.tok.ID(k.end)
-	k.say(LevelOK, check, "", "%s (id %d) stands behind each answer", k.end, id)
-}
-
-// turnEnds is the end of the last trained span of a turn.
-func turnEnds(r Rendering, message int) int {
-	end := 0
-	for _, s := range r.Trained {
-		if s.Message == message {
-			end = s.End
-		}
-	}
-	return end
-}
-
-// stops: whoever generates is told to stop at the token that ends a turn.
-func (k *checker) stops(config []int32) {
-	const check = "stops"
-	if k.end == "" {
-		return
-	}
-	id, _ := k.tok.ID(k.end)
-	eos, eosID, ok := k.tok.EOS()
-	switch {
-	case slices.Contains(config, id):
-		k.say(LevelOK, check, "", "generation_config.json stops at %s", k.end)
-	case len(config) > 0:
-		k.say(LevelError, check, fmt.Sprintf("add %d to eos_token_id of generation_config.json", id), "generation_config.json stops at %v, not at %d (%s), which ends a turn: other servers would go on", config, id, k.end)
-	case ok && eosID == id:
-		k.say(LevelOK, check, "", "generation_config.json names no end token; eos_token is %s", k.end)
-	default:
-		k.say(LevelError, check, fmt.Sprintf("set eos_token_id of generation_config.json to %d", id), "neither generation_config.json nor eos_token (%q) says that %s ends a turn: other servers would go on", eos, k.end)
-	}
-}
-
-// generation: what the template marks as the assistant's holds the end of the turn.
-func (k *checker) generation() {
-	const check = "{% generation %}"
-	if !k.t.compiled.HasGeneration() {
-		return
-	}
-	rs, _, err := k.rendered("assistant")
-	if err != nil || k.end == "" {
-		return
-	}
-	for _, s := range rs[0].Trained {
-		if strings.Contains(rs[0].Text[s.Start:s.End], k.end) {
-			k.say(LevelOK, check, "", "the blocks hold %s", k.end)
-			return
-		}
-	}
-	k.say(LevelError, check, "end the block behind it", "the blocks end before %s, so the model would not learn to stop", k.end)
 }

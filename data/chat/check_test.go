@@ -35,11 +35,26 @@ func TestCheck(t *testing.T) {
 		{"good", good, stops, usual, []string{
 			"ok user: nothing left out", "ok assistant: nothing left out", "ok several turns: nothing left out", "ok system: nothing", "ok system in the middle: nothing",
 			"ok two users in a row: nothing", "warning thoughts: writes nothing of them (rows like this are refused)", "warning tool calls: writes nothing of the calls",
-			"warning tool calls, arguments as text: writes nothing of the calls", "ok end of turn: <|im_end|> (id 3)", "ok stops: generation_config.json stops at <|im_end|>", "ok pad: <pad> (id 4)",
+			"warning tool calls, arguments as text: writes nothing of the calls", "ok markers: <|im_start|>, <|im_end|>: each is a token",
+			"ok end of turn: <|im_end|> (id 3) stands behind each answer", "ok stops: generation_config.json stops at <|im_end|>", "ok pad: <pad> (id 4)",
 			"ok earlier turns: stay", "ok generation prompt: ", "ok empty thought: none", "ok begin token: begins without <s>, as a text does", "ok date: every day"}},
-		{"no generation_config.json", good, "", usual, []string{"ok stops: names no end token; eos_token is <|im_end|>"}},
+		{"no generation_config.json", good, "", usual, []string{"ok stops: there is no generation_config.json; eos_token is <|im_end|>"}},
+		{"a silent generation_config.json", good, `{}`, usual, []string{"ok stops: generation_config.json names no end token; eos_token is <|im_end|>"}},
+		{"nothing says where to stop, no generation_config.json", good, "", tokenizer.Roles{EOS: "</s>"}, []string{`error stops: there is no generation_config.json, and eos_token is </s> (id 1), not <|im_end|> (id 3), which ends a turn: other servers would go on; write {"eos_token_id": 3} to`}},
+		{"markers that are no tokens, with others", "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|im_end|>{% endfor %}", stops, usual, []string{
+			"warning markers: the template marks turns with <|user|>, <|assistant|>, <|system|>, which are no tokens of this tokenizer; it has <|im_start|>, which the template does not write; take the template that the model was published with"}},
+		{"markers that are no tokens, without others", "{% for m in messages %}<|im_start|>[INST]{{ m.content }}[/INST]<|im_end|>{% endfor %}", stops, usual, []string{
+			"ok markers: [INST], [/INST]: plain text to this tokenizer, as the model's own template has it"}},
+		{"another end behind earlier answers", "{% for m in messages %}<|im_start|>{{ m.content }}{{ '<|im_end|>' if loop.last else '<pad>' }}{% endfor %}" + prompt + "{% endif %}", stops, usual, []string{
+			`ok end of turn: <|im_end|> (id 3) stands behind the last answer, <pad> behind earlier ones`}},
+		{"an end behind the last answer only", "{% for m in messages %}<|im_start|>{{ m.role + m.content }}{% endfor %}{{ '<|im_end|>' if not add_generation_prompt }}" + prompt + "{% endif %}", stops, usual, []string{
+			`warning end of turn: <|im_end|> (id 3) stands only behind the last answer: behind an earlier one the template writes "<|im_start|>user"`}},
+		{"no end behind an earlier answer", "{% for m in messages %}{{ m.content }}\n{% endfor %}{{ '<|im_end|>' if not add_generation_prompt }}", stops, usual, []string{
+			`warning end of turn: <|im_end|> (id 3) stands only behind the last answer: behind an earlier one the template writes "\n"; set template to one that ends each answer alike`}},
+		{"no begin token", "{{ bos_token + '' }}" + good, stops, tokenizer.Roles{EOS: "<|im_end|>"}, []string{
+			"error every row: (line 1, column 14) needs bos_token, and the tokenizer has none; set bos_token in tokenizer_config.json, or template", "warning pad: "}},
 		{"it stops elsewhere", good, `{"eos_token_id": 1}`, usual, []string{"error stops: stops at [1], not at 3 (<|im_end|>), which ends a turn: other servers would go on; add 3 to eos_token_id"}},
-		{"nothing says where to stop", good, `{}`, tokenizer.Roles{EOS: "</s>"}, []string{"error stops: neither generation_config.json nor eos_token (\"</s>\") says that <|im_end|> ends a turn", "warning pad: no padding token is named"}},
+		{"nothing says where to stop", good, `{}`, tokenizer.Roles{EOS: "</s>"}, []string{"error stops: generation_config.json names no end token, and eos_token is </s> (id 1), not <|im_end|> (id 3), which ends a turn", "warning pad: no padding token is named"}},
 		{"pad ends a turn", good, stops, tokenizer.Roles{EOS: "</s>", PAD: "<|im_end|>"}, []string{"warning pad: <|im_end|> pads and ends a turn"}},
 		{"pad ends a text", good, stops, tokenizer.Roles{EOS: "</s>", PAD: "</s>"}, []string{"warning pad: </s> pads and ends a document"}},
 		{"no end of turn", "{% for m in messages %}<|im_start|>{{ m.role + m.content }}{% endfor %}", stops, usual, []string{"error end of turn: no special token", "ok assistant: nothing left out"}},
@@ -76,6 +91,9 @@ func TestCheck(t *testing.T) {
 				t.Errorf("%s: %q is not said in\n%s", c.name, want, strings.Join(all, "\n"))
 			}
 		}
+		if c.name == "no begin token" && (len(all) != 3 || strings.Contains(strings.Join(all, ""), "end of turn")) {
+			t.Errorf("%s: %s", c.name, strings.Join(all, "\n"))
+		}
 		if c.name == "good" && len(all) != len(c.want) {
 			t.Errorf("%d findings, %d expected:\n%s", len(all), len(c.want), strings.Join(all, "\n"))
 		}
@@ -97,5 +115,43 @@ func TestStopsOfTheModel(t *testing.T) {
 		if got := strings.TrimPrefix(drawn(all[0].Rendering), "Q<|im_end|></s>"); got != want {
 			t.Errorf("%s: %q, want %q", generation, got, want)
 		}
+	}
+}
+
+// TestDoubts: what may be another model's template is said; the model's own is beyond doubt.
+func TestDoubts(t *testing.T) {
+	dir := modelDir(t, builtins["chatml"], `{"eos_token_id": 3}`, tokenizer.Roles{BOS: "<s>", EOS: "<|im_end|>", PAD: "<pad>"})
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := write(t, t.TempDir(), "other.jinja", "{% for m in messages %}<|im_start|>{{ m.content }}</s>{% endfor %}")
+	for setting, want := range map[string][]string{
+		"auto":    nil,
+		"chatml":  nil,
+		"zephyr":  {"markers: the template marks turns with <|user|>, <|assistant|>, <|system|>, which are no tokens"},
+		"alpaca":  nil,
+		"llama3":  {"markers: the template marks turns with <|start_header_id|>, <|end_header_id|>, <|eot_id|>, which", "end of turn: behind an answer the template writes no special token"},
+		elsewhere: {"stops: generation_config.json stops at [3], not at 1 (</s>), which ends a turn"},
+	} {
+		tmpl, err := Resolve(setting, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := tmpl.Doubts(tok, dir)
+		if err != nil || len(found) != len(want) {
+			t.Errorf("%s: %v, %v", setting, found, err)
+			continue
+		}
+		for i, f := range found {
+			if got := f.Check + ": " + f.What; !strings.HasPrefix(got, want[i]) || f.Do == "" {
+				t.Errorf("%s: got %q (%q), want %q", setting, got, f.Do, want[i])
+			}
+		}
+	}
+	if phi, err := Resolve(shared(t, "chat_templates/phi-3.5-mini.jinja"), dir); err != nil {
+		t.Error(err)
+	} else if found, err := phi.Doubts(tok, dir); err != nil || len(found) != 2 || !strings.Contains(found[0].What, "<|user|>, <|end|>, <|assistant|>") || !strings.Contains(found[1].What, "only behind the last answer") {
+		t.Errorf("phi-3.5: %v, %v", found, err)
 	}
 }

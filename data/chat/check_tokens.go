@@ -20,6 +20,8 @@ func (k *checker) pad() {
 		k.say(LevelWarning, check, do, "%s pads and ends a turn: trainers that mask padding by its id never teach the model to stop (attune masks by place)", pad)
 	case eos != "" && id == eosID:
 		k.say(LevelWarning, check, do, "%s pads and ends a document: trainers that mask padding by its id never teach that end (attune masks by place)", pad)
+	case k.end == "":
+		k.say(LevelOK, check, "", "%s (id %d) does not end a document", pad, id)
 	default:
 		k.say(LevelOK, check, "", "%s (id %d) ends neither a turn nor a document", pad, id)
 	}
@@ -31,7 +33,7 @@ func (k *checker) earlierTurns() {
 	var changed []string
 	looked := false
 	for _, name := range []string{"several turns", "thoughts", "tool calls"} {
-		rs, _, err := k.rendered(name)
+		rs, _, err := k.probe(name)
 		looked = looked || err == nil && k.end != ""
 		if err == nil && len(rs) > 1 {
 			changed = append(changed, name)
@@ -50,7 +52,7 @@ func (k *checker) opening() {
 	const check = "generation prompt"
 	looked := false
 	for _, name := range []string{"assistant", "several turns", "thoughts", "tool calls"} {
-		rs, _, err := k.rendered(name)
+		rs, _, err := k.probe(name)
 		if err != nil || k.end == "" {
 			continue
 		}
@@ -95,7 +97,7 @@ func (k *checker) thought() {
 func (k *checker) begin() {
 	const check = "begin token"
 	bos, id, ok := k.tok.BOS()
-	rs, _, err := k.rendered("assistant")
+	rs, _, err := k.probe("assistant")
 	if err != nil || !ok {
 		return
 	}

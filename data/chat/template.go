@@ -22,6 +22,7 @@ type Template struct {
 	name     string
 	specials map[string]string // bos_token and so on, of the model directory; nil = not known
 	stops    []int32           // at which that model stops, by generation_config.json
+	own      bool              // it is that model's own
 
 	facts atomic.Pointer[facts] // what is known of the tokenizer last used
 }
@@ -64,8 +65,8 @@ func FromModel(dir string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.specials = specials
-	t.stops, _ = generationStops(dir) // Stops says what is wrong with the file
+	t.specials, t.own = specials, true
+	t.readStops(dir)
 	return t, nil
 }
 
@@ -106,6 +107,9 @@ func inConfig(config []byte) (string, error) {
 	}
 	return "", fmt.Errorf("chat_template has none named \"default\", only %s; set template to a .jinja file with the one you want", strings.Join(names, ", "))
 }
+
+// roleTokens are the tokens that a template may see, by the names of tokenizer_config.json.
+var roleTokens = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
 // readSpecials reads the role tokens that a template sees as bos_token, eos_token and so on, as transformers'
 // special_tokens_map. config is the text of tokenizer_config.json, nil if there is none.
@@ -184,9 +188,16 @@ func Resolve(setting, modelDir string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.stops, _ = generationStops(modelDir)
+	t.readStops(modelDir)
 	t.specials, _, err = readSpecials(modelDir)
 	return t, err
+}
+
+// readStops reads at which token the model stops; what is wrong with the file is said by Stops.
+func (t *Template) readStops(modelDir string) {
+	if c, err := readGenerationConfig(modelDir); err == nil {
+		t.stops = c.eos
+	}
 }
 
 // Name says where the template came from: a path, or "builtin " and a name.

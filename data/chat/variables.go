@@ -166,6 +166,13 @@ func (c *conversation) run(messages []jinja.Value, prompt bool) (jinja.Result, e
 	if errors.As(err, &raised) && raised.Kind == jinja.Raised {
 		return r, fmt.Errorf("the chat template refuses this conversation: %s", strings.TrimSpace(raised.Msg))
 	}
+	if raised != nil {
+		for _, role := range roleTokens {
+			if raised.Msg == "'"+role+"' is undefined" {
+				return r, fmt.Errorf("%s (line %d, column %d) needs %s, and the tokenizer has none; set %s in tokenizer_config.json, or template to one made for this model", c.t.name, raised.Line, raised.Col, role, role)
+			}
+		}
+	}
 	if err != nil {
 		return r, fmt.Errorf("render the conversation: %w", err)
 	}
