@@ -12,36 +12,55 @@ import (
 // tally counts what check needs to know of a file and its report does not say.
 type tally struct {
 	texts      int // rows of plain text
-	cutRows    int // rows of which something was cut or left out
+	over       int // rows of which something would be cut or left out, or that are refused as too long
 	longest    int // tokens of the longest example before it was cut
 	turns      int // trained
 	unserved   int // of these, those that generation would begin otherwise
 	opening    chat.Opening
-	padTrained int // trained tokens that are the padding token and end nothing
-	padIn      int // examples with such
+	rewritten  several // rows with earlier turns in examples of their own
+	turnStops  int     // trained tokens at which the model stops, in rows that are no plain text
+	padTrained int     // trained tokens that are the padding token and end nothing
+	padIn      int     // examples with such
 }
 
-// see counts an example before it is cut.
-func (t *tally) see(e chat.Explained) {
-	t.longest = max(t.longest, len(e.Example.IDs))
-	for i, s := range e.Trained {
-		if i == 0 || s.Message != e.Trained[i-1].Message {
-			t.turns++
+// several counts rows that became more than one example.
+type several struct{ rows, examples, tokens int }
+
+// see counts what a row was made into, before it is cut.
+func (t *tally) see(made []Made, o Options) {
+	over, tokens := false, 0
+	for _, m := range made {
+		n := len(m.Example.IDs)
+		t.longest = max(t.longest, n)
+		tokens += n
+		over = over || o.MaxLength > 0 && n > o.MaxLength && o.Overlength != chat.Split
+		for i, s := range m.Trained {
+			if i == 0 || s.Message != m.Trained[i-1].Message {
+				t.turns++
+			}
+		}
+		if m.Unserved {
+			if t.unserved == 0 {
+				t.opening = m.Openings[0]
+			}
+			t.unserved += len(m.Openings)
 		}
 	}
-	if e.Unserved {
-		if t.unserved == 0 {
-			t.opening = e.Openings[0]
-		}
-		t.unserved += len(e.Openings)
+	if over {
+		t.over++
+	}
+	if len(made) > 1 {
+		t.rewritten.rows++
+		t.rewritten.examples += len(made)
+		t.rewritten.tokens += tokens
 	}
 }
 
-// trained counts the special tokens that an example teaches.
-func (b *builder) trained(e data.Example) {
+// trained counts the special tokens that an example teaches; text = it is of a row of plain text.
+func (b *builder) trained(e data.Example, text bool) {
 	_, pad, padded := b.o.Tokenizer.PAD()
 	if _, eos, ok := b.o.Tokenizer.EOS(); ok && eos == pad || slices.Contains(b.o.Stops, pad) {
-		padded = false // it also ends a turn or a text, and is trained there
+		padded = false // by the model's own files it also ends a turn or a text, and is trained there
 	}
 	n := 0
 	for i := 1; i < len(e.IDs); i++ {
@@ -49,6 +68,9 @@ func (b *builder) trained(e data.Example) {
 		case e.Weights[i] == 0:
 		case slices.Contains(b.o.Stops, id):
 			b.report.StopsTrained++
+			if !text {
+				b.turnStops++
+			}
 		case padded && id == pad:
 			n++
 		}
@@ -60,29 +82,68 @@ func (b *builder) trained(e data.Example) {
 
 // check is what must hold of a file as a whole. Where it holds of every file it holds of the run.
 func (b *builder) check() error {
-	r, at := &b.report, data.Position{File: b.report.Path}
-	if b.unserved > 0 {
-		r.Warnings++
-		w := source.Warning{Position: at, What: fmt.Sprintf("%d of %d trained turns would be generated behind another text than they are trained behind: %q, but trained %q",
-			b.unserved, b.turns, b.opening.Served, b.opening.Trained)}
-		r.Odd = append([]string{w.String()}, r.Odd...)
+	b.note()
+	r := &b.report
+	refuse := func(do, format string, args ...any) error {
+		return &source.RowError{Position: data.Position{File: r.Path}, What: fmt.Sprintf(format, args...), Do: do}
 	}
-	share := float64(b.cutRows) / float64(max(1, r.Rows))
 	switch {
 	case r.TrainedTokens == 0:
-		return &source.RowError{Position: at, What: fmt.Sprintf("none of the %d tokens would be trained (%d rows cut, %d dropped)", r.Tokens, r.Cut, r.Dropped),
-			Do: "raise " + b.o.Names.MaxLength + ", or look at the rows"}
-	case r.StopsTrained == 0 && b.texts < r.Rows:
-		return &source.RowError{Position: at, What: fmt.Sprintf("no end-of-turn token is ever trained in %d examples, so the model would not learn to stop", r.Examples),
-			Do: "set template to the one the model was made for, or raise " + b.o.Names.MaxLength}
+		return refuse(b.raise(), "nothing is left to train on: %s", b.share())
 	case b.padTrained > 0:
 		token, id, _ := b.o.Tokenizer.PAD()
-		return &source.RowError{Position: at, What: fmt.Sprintf("the padding token %q (id %d) is trained %d times in %d of %d examples, and other trainers and servers take it for nothing", token, id, b.padTrained, b.padIn, r.Examples),
-			Do: "set pad_token in tokenizer_config.json to a token that no text uses, or take it out of the rows"}
-	case b.o.MaxCutShare != nil && share > *b.o.MaxCutShare:
-		return &source.RowError{Position: at, What: fmt.Sprintf("%d of %d rows (%.3g %%) would be cut or left out (%s: %s), more than data.max_cut_share %g allows",
-			b.cutRows, r.Rows, 100*share, b.o.Names.Overlength, b.o.Overlength, *b.o.MaxCutShare),
-			Do: fmt.Sprintf("raise %s from %d (the longest row has %d tokens), set %s to split, or raise data.max_cut_share", b.o.Names.MaxLength, b.o.MaxLength, b.longest, b.o.Names.Overlength)}
+		return refuse("set pad_token in tokenizer_config.json to a token that no text uses, or take it out of the rows or the template",
+			"the padding token %q (id %d) is trained %d times in %d of %d examples, and other trainers and servers take it for nothing", token, id, b.padTrained, b.padIn, r.Examples)
+	case b.turnStops == 0 && b.texts < r.Rows:
+		return b.endless(refuse)
+	case b.o.MaxCutShare != nil && float64(b.over)/float64(max(1, r.Rows)) > *b.o.MaxCutShare:
+		return refuse(fmt.Sprintf("%s, set %s to split, or raise data.max_cut_share", b.raise(), b.o.Names.Overlength), "%s, more than data.max_cut_share %g allows", b.share(), *b.o.MaxCutShare)
 	}
 	return nil
+}
+
+// endless says why no answer's end is trained: the model is not told to stop where the template ends one, or the ends are cut.
+func (b *builder) endless(refuse func(do, format string, args ...any) error) error {
+	for _, d := range b.o.Doubts {
+		if d.Check == chat.CheckStops {
+			return refuse(d.Do+", or set template to the one the model was made for", "no token at which the model stops is ever trained in %d examples: %s", b.report.Examples, d.What)
+		}
+	}
+	what := fmt.Sprintf("no end-of-turn token is ever trained in %d examples, so the model would not learn to stop", b.report.Examples)
+	if b.over > 0 {
+		return refuse(b.raise(), "%s: %s", what, b.share())
+	}
+	return refuse("set template to the one the model was made for", "%s", what)
+}
+
+// share says how many rows are too long.
+func (b *builder) share() string {
+	return fmt.Sprintf("%d of %d rows (%.3g %%) would be cut or left out (%s: %s)", b.over, b.report.Rows, 100*float64(b.over)/float64(max(1, b.report.Rows)), b.o.Names.Overlength, b.o.Overlength)
+}
+
+// raise is the cure of that.
+func (b *builder) raise() string {
+	return fmt.Sprintf("raise %s from %d (the longest row has %d tokens)", b.o.Names.MaxLength, b.o.MaxLength, b.longest)
+}
+
+// note puts what is odd about the file as a whole before what is odd about its rows.
+func (b *builder) note() {
+	var notes []string
+	add := func(format string, args ...any) {
+		w := source.Warning{Position: data.Position{File: b.report.Path}, What: fmt.Sprintf(format, args...)}
+		notes = append(notes, w.String())
+	}
+	if b.texts < b.report.Rows {
+		for _, d := range b.o.Doubts {
+			add("%s; %s", d.What, d.Do)
+		}
+	}
+	if b.unserved > 0 {
+		add("%d of %d trained turns would be generated behind another text than they are trained behind: %q, but trained %q", b.unserved, b.turns, b.opening.Served, b.opening.Trained)
+	}
+	if s := b.rewritten; s.rows > 0 {
+		add("%d of %d rows become %d examples of %d tokens: the template writes earlier turns otherwise once others follow, so each is learnt in an example of its own, as it is served", s.rows, b.report.Rows, s.examples, s.tokens)
+	}
+	b.report.Warnings += len(notes)
+	b.report.Odd = append(notes, b.report.Odd...)
 }

@@ -23,12 +23,13 @@ type Options struct {
 	Template    *chat.Template // nil = none: rows of plain text only
 	NoTemplate  error          // why there is none, for rows that need one
 	Tokenizer   *tokenizer.Tokenizer
-	Stops       []int32   // ids that end a turn, see chat.Template.Stops
-	TrainOn     string    // all | last
-	System      string    // for conversations that have no system message
-	SystemRatio float64   // share of the rows that get it
-	Seed        uint64    // chooses them
-	Now         time.Time // what strftime_now reads; zero = the clock
+	Doubts      []chat.Finding // of the template, see chat.Template.Doubts; said of each file
+	Stops       []int32        // ids at which the model stops by its own files, see chat.OwnStops
+	TrainOn     string         // all | last
+	System      string         // for conversations that have no system message
+	SystemRatio float64        // share of the rows that get it
+	Seed        uint64         // chooses them
+	Now         time.Time      // what strftime_now reads; zero = the clock
 	MaxLength   int
 	Overlength  chat.Policy
 	Names       chat.Names     // of the two, in complaints
@@ -73,7 +74,7 @@ type Report struct {
 	Split         int    `json:"split,omitempty"`
 	Dropped       int    `json:"dropped,omitempty"`
 	TrainedLost   int    `json:"trained_tokens_lost,omitempty"` // by cutting and dropping
-	StopsTrained  int    `json:"stops_trained"`                 // trained end-of-turn tokens
+	StopsTrained  int    `json:"stops_trained"`                 // trained tokens at which the model stops
 	Warnings      int    `json:"warnings,omitempty"`
 
 	Odd []string `json:"odd,omitempty"` // the first warnings, as file:line: what
@@ -141,7 +142,7 @@ func closeAll(sets []*loader.Set) {
 // read reads one file. The set is to be closed, whatever the error.
 func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
 	o.Names = o.Names.OrKeys()
-	b := &builder{o: o, set: loader.NewSet(o.Dir), report: Report{Path: f.Path}}
+	b := &builder{o: o, set: loader.NewSet(o.Dir), report: Report{Path: f.Path}, faults: faults{}}
 	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
 	if err != nil {
 		return b.set, b.report, err
@@ -154,7 +155,7 @@ func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
 		return b.row(c)
 	}
 	if err := r.Each(row); err != nil {
-		return b.set, b.report, err
+		return b.set, b.report, b.refused(err)
 	}
 	b.report.Schema = r.Schema()
 	return b.set, b.report, b.check()
@@ -165,10 +166,12 @@ type builder struct {
 	o      Options
 	set    *loader.Set
 	report Report
+	faults faults
 	tally
 }
 
-// row adds the examples of one conversation; what is wrong with it comes back as a *source.RowError.
+// row adds the examples of one conversation; what is wrong with it comes back as a *source.RowError, unless that of another
+// row stands for it.
 func (b *builder) row(c data.Conversation) error {
 	b.report.Rows++
 	if b.o.Progress != nil && b.report.Rows%512 == 0 {
@@ -178,32 +181,28 @@ func (b *builder) row(c data.Conversation) error {
 		b.texts++
 	}
 	all, err := b.o.Make(b.report.Rows, c)
+	b.see(all, b.o)
 	if err != nil {
-		return err
+		return b.faults.add(err)
 	}
-	whole := true
 	for _, m := range all {
-		b.see(m.Explained)
 		b.report.Cut += m.Cut.Cut
 		b.report.Dropped += m.Cut.Dropped
 		b.report.TrainedLost += m.Cut.TrainedLost
-		whole = whole && m.Cut.Cut+m.Cut.Dropped == 0
 		if m.Cut.Split > 0 {
 			b.report.Split++
 		}
 		for _, part := range m.Cut.Examples {
-			if err := b.add(part); err != nil {
+			if err := b.add(part, c.Messages == nil); err != nil {
 				return err
 			}
 		}
 	}
-	if !whole {
-		b.cutRows++
-	}
 	return nil
 }
 
-func (b *builder) add(e data.Example) error {
+// add keeps an example; text = it is of a row of plain text.
+func (b *builder) add(e data.Example, text bool) error {
 	if err := b.set.Add(e); err != nil {
 		return err
 	}
@@ -211,6 +210,6 @@ func (b *builder) add(e data.Example) error {
 	b.report.Tokens += len(e.IDs)
 	b.report.TrainedTokens += e.Trained()
 	b.report.Longest = max(b.report.Longest, len(e.IDs))
-	b.trained(e)
+	b.trained(e, text)
 	return nil
 }

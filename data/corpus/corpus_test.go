@@ -215,7 +215,7 @@ func TestComplaintsOfAllFilesComeTogether(t *testing.T) {
 func TestAFileThatTeachesNothingIsRefused(t *testing.T) {
 	o := options(t)
 	o.MaxLength, o.Overlength = 5, chat.Drop
-	if _, _, err := ReadAll(t.Context(), []File{rows(t, pair("question", "answer"))}, o); err == nil || !strings.Contains(err.Error(), "1 dropped") {
+	if _, _, err := ReadAll(t.Context(), []File{rows(t, pair("question", "answer"))}, o); err == nil || !strings.Contains(err.Error(), "nothing is left to train on: 1 of 1 rows") {
 		t.Errorf("all rows dropped: %v", err)
 	}
 	o = options(t)
