@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"attune/internal/safetensors"
+	"attune/internal/smallfile"
 	"attune/internal/wholedir"
 )
 
@@ -30,6 +31,9 @@ const (
 	optimizerName = "optimizer.safetensors"
 	prefix        = "step-"
 )
+
+// maxState bounds state.json, in bytes; it has some thousand.
+const maxState = 4 << 20
 
 // ErrCorrupt marks a checkpoint that is not whole.
 var ErrCorrupt = errors.New("checkpoint is not whole")
@@ -97,7 +101,7 @@ type Checkpoint struct {
 // Open reads the checkpoint in dir after comparing every file with its hash. What is missing or damaged is ErrCorrupt;
 // another format and a file that cannot be read now are not: the checkpoint may be whole.
 func Open(dir string) (*Checkpoint, error) {
-	b, err := os.ReadFile(filepath.Join(dir, stateName))
+	b, err := smallfile.Read(filepath.Join(dir, stateName), maxState)
 	if err != nil {
 		return nil, fault(dir, err)
 	}
@@ -221,7 +225,7 @@ func Prune(root string, keep, best int) error {
 func Sweep(root string) error { return wholedir.Sweep(root, prefix) }
 
 func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := smallfile.OpenRegular(path)
 	if err != nil {
 		return "", err
 	}

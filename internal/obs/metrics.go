@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"attune/internal/smallfile"
 )
 
 // Metrics is metrics.jsonl: one JSON object a line, each written in one piece.
@@ -22,7 +24,14 @@ func OpenMetrics(path string, done int) (*Metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open metrics: %w", err)
 	}
-	keep, err := wholeLines(f, done)
+	var keep int64
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = smallfile.ErrNotRegular
+	}
+	if err == nil {
+		keep, err = wholeLines(f, done)
+	}
 	if err == nil {
 		err = f.Truncate(keep)
 	}
@@ -35,13 +44,15 @@ func OpenMetrics(path string, done int) (*Metrics, error) {
 	return &Metrics{f: f}, nil
 }
 
-// wholeLines is the length of the file up to the first line that is torn or belongs to a step after done.
+// maxLine bounds a line, in bytes: one that is longer is no record of a step.
+const maxLine = 1 << 20
+
+// wholeLines is the length of the file up to the first line that is torn, no record, or belongs to a step after done.
 func wholeLines(r io.Reader, done int) (int64, error) {
 	var keep int64
-	br := bufio.NewReader(r)
-	for {
-		line, err := br.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
+	for br := bufio.NewReaderSize(r, maxLine); ; {
+		line, err := br.ReadSlice('\n')
+		if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {
 			return keep, nil
 		}
 		if err != nil {

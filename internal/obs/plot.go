@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
-	"os"
+	"math"
+
+	"attune/internal/smallfile"
 
 	"github.com/google/renameio/v2"
 	"gonum.org/v1/plot"
@@ -64,14 +66,18 @@ func PlotLoss(metrics, png string) error {
 	return renameio.WriteFile(png, b.Bytes(), 0o644)
 }
 
+// most is the largest number that is drawn: with others, and where steps are no longer apart, placing the axes' marks does
+// not end.
+const most = 1e15
+
 func readLosses(path string) (train, held plotter.XYs, err error) {
-	f, err := os.Open(path)
+	f, err := smallfile.OpenRegular(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
 	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<20)
+	sc.Buffer(nil, maxLine)
 	for sc.Scan() {
 		var r struct {
 			Step float64  `json:"step"`
@@ -80,6 +86,11 @@ func readLosses(path string) (train, held plotter.XYs, err error) {
 		}
 		if err := json.Unmarshal(sc.Bytes(), &r); err != nil {
 			return nil, nil, err
+		}
+		for _, v := range []*float64{&r.Step, r.Loss, r.Eval} {
+			if v != nil && !(math.Abs(*v) <= most) {
+				return nil, nil, fmt.Errorf("%g in it is too large to draw", *v)
+			}
 		}
 		if r.Loss != nil {
 			train = append(train, plotter.XY{X: r.Step, Y: *r.Loss})
