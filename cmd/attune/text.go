@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"attune/engine/model"
 	"attune/internal/config"
 	"attune/internal/obs"
+	"attune/internal/smallfile"
 )
 
 // text is what stands between a model and words: its tokenizer, its chat template and the ids that end a turn.
@@ -119,7 +119,7 @@ func hashFiles(paths ...string) (string, error) {
 	h := sha256.New()
 	for _, p := range paths {
 		if err := func() error {
-			f, err := os.Open(p)
+			f, err := smallfile.OpenRegular(p)
 			if err != nil {
 				return err
 			}
