@@ -179,7 +179,10 @@ func (p *page) End(s Summary) error {
 		return base64.StdEncoding.EncodeToString(h[:])
 	}
 	about := p.about
-	about.Model, about.Template = oneLine(about.Model), oneLine(about.Template)
+	about.Model, about.Template, about.Doubts = oneLine(about.Model), oneLine(about.Template), nil
+	for _, d := range p.about.Doubts {
+		about.Doubts = append(about.Doubts, oneLine(d))
+	}
 	head := map[string]any{"About": about, "Files": p.files, "All": s, "Policy": fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'", sum(pageStyle), sum(pageScript)),
 		"Style": template.CSS(pageStyle), "Script": template.JS(pageScript)}
 	if err := p.tmpl.ExecuteTemplate(p.w, "head", head); err != nil {

@@ -15,6 +15,7 @@ type About struct {
 	Template        string // where it came from; "" = none
 	TemplateSHA256  string
 	TokenizerSHA256 string
+	Doubts          []string // that the template is this model's
 }
 
 // Printer is a form in which rows are shown.

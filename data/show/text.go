@@ -41,6 +41,9 @@ func NewText(w io.Writer, about About, o TextOptions) Printer {
 		t.put(sgrDim, fmt.Sprintf("\ntemplate %s (SHA-256 %s)", oneLine(about.Template), about.TemplateSHA256))
 	}
 	t.put(sgrDim, fmt.Sprintf("\ntokenizer SHA-256 %s\n", about.TokenizerSHA256))
+	for _, d := range about.Doubts {
+		t.put(sgrYellow, "warning: "+oneLine(d)+"\n")
+	}
 	t.put("", "lines: ")
 	t.put(sgrGreen, "+ trained")
 	t.put("", "  (no mark) read only  ")
