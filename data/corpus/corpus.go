@@ -182,6 +182,9 @@ func (b *builder) row(c data.Conversation) error {
 	}
 	all, err := b.o.Make(b.report.Rows, c)
 	b.see(all, b.o)
+	if endless(err) {
+		return fmt.Errorf("%s; the rows behind it were not tried", err) // an error of the file: reading ends
+	}
 	if err != nil {
 		return b.faults.add(err)
 	}

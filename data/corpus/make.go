@@ -8,6 +8,7 @@ import (
 
 	"attune/data"
 	"attune/data/chat"
+	"attune/data/jinja"
 	"attune/data/source"
 )
 
@@ -72,6 +73,13 @@ func (o Options) fits(e data.Example) error {
 	return nil
 }
 
+// endless says that a template did not end on a row within its bounds, or a value in it is beyond them. What it does there it
+// may do at every row, each time for as long.
+func endless(err error) bool {
+	var t *jinja.Error
+	return errors.As(err, &t) && t.Kind == jinja.Limit
+}
+
 // complaint gives an error the position of its row, unless it has one.
 func complaint(at data.Position, err error) error {
 	var row *source.RowError
@@ -83,5 +91,5 @@ func complaint(at data.Position, err error) error {
 		do = ""
 	}
 	what = strings.TrimPrefix(what, fmt.Sprintf("%s:%d: ", at.File, at.Line))
-	return &source.RowError{Position: at, What: what, Do: do}
+	return &source.RowError{Position: at, What: what, Do: do, Err: err}
 }

@@ -12,8 +12,12 @@ type RowError struct {
 	data.Position
 	What string
 	Do   string
-	form bool // the row is in none of the schemas
+	Err  error // what found it wrong, nil = the reader
+	form bool  // the row is in none of the schemas
 }
+
+// Unwrap is what found the row wrong.
+func (e *RowError) Unwrap() error { return e.Err }
 
 // Error gives `file:line: what; what to do`.
 func (e *RowError) Error() string {
