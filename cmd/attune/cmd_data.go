@@ -185,6 +185,11 @@ func runShow(ctx context.Context, s streams, o showOptions) (err error) {
 	if t.tmpl != nil {
 		about.Template = t.tmpl.Name()
 	}
+	for _, d := range t.doubts {
+		if about.Doubts = append(about.Doubts, d.What+"; "+d.Do); o.jsonl { // whose lines are rows
+			fmt.Fprintf(s.err, "warning: %s\n", about.Doubts[len(about.Doubts)-1])
+		}
+	}
 	if o.html == "" {
 		var p show.Printer
 		if o.jsonl {
