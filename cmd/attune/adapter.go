@@ -36,8 +36,11 @@ func loadAdapter(s *session.Session, a *peft.Adapter) error {
 // lora.init_from.
 func (j *job) checkStart(s streams) error {
 	cure := "set template or model to what it was trained with, or " + j.override()
-	l := j.cfg.LoRA
+	l, always := j.cfg.LoRA, func(string) bool { return true }
 	if j.cfg.Method != "lora" || l.InitFrom == "" {
+		if _, err := j.variables().asLearned(s.err, j.model, nil, always); err != nil {
+			return err
+		}
 		return allowed(s.err, j.text.fits(j.model, nil), j.otherText, cure)
 	}
 	a, err := openAdapter(l.InitFrom)
@@ -49,6 +52,9 @@ func (j *job) checkStart(s streams) error {
 		mismatch = fmt.Errorf("lora.init_from: %w", mismatch)
 	}
 	err = allowed(s.err, mismatch, j.otherText, cure)
+	if err == nil {
+		_, err = j.variables().asLearned(s.err, j.model, a, always)
+	}
 	if err == nil {
 		err = asUsage(a.Check(j.lora, j.session.Params()))
 	}

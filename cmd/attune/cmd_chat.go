@@ -32,9 +32,11 @@ func newChat(s streams) *cobra.Command {
 		Use:   "chat --model DIR",
 		Short: "Talk with a model, with or without an adapter",
 		Long: `chat reads a line, answers it and remembers the conversation. /reset forgets it, /quit (or the end of input) ends it.
-Ctrl-C ends an answer; at the prompt, the chat.`,
+Ctrl-C ends an answer; at the prompt, the chat.
+
+` + asLearnedHelp,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), s, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), s, o, cmd.Flags().Changed) },
 	}
 	o.modelFlags.add(cmd)
 	o.samplingFlags.add(cmd, 512)
@@ -42,7 +44,7 @@ Ctrl-C ends an answer; at the prompt, the chat.`,
 	return cmd
 }
 
-func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
+func runChat(ctx context.Context, s streams, o chatOptions, given func(flag string) bool) (err error) {
 	if err := o.samplingFlags.check(); err != nil {
 		return err
 	}
@@ -53,6 +55,9 @@ func runChat(ctx context.Context, s streams, o chatOptions) (err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	if l.text.tmpl == nil {
 		return l.text.noTemplate
+	}
+	if o.system, err = l.asLearned(s.err, o.system, given); err != nil {
+		return err
 	}
 	rows := min(l.window(), chatWindow)
 	d, err := l.decoder(rows, rows, "take a smaller model")

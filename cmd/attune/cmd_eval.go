@@ -23,6 +23,7 @@ type evalOptions struct {
 	maxNew  int
 	samples int
 	asJSON  bool
+	given   func(flag string) bool // on the command line, or as a setting of the run file
 }
 
 func newEval(s streams) *cobra.Command {
@@ -35,7 +36,9 @@ greedily and counts those that are exactly right. With --adapter both the base a
 over all rows but what --overlength drops or cuts; the answers over all rows, or the first of them with --limit.
 
 With -c everything that decides the loss is a run's: model, template, data.eval, system prompt, what is trained, lengths and
-dtype, so that its adapter has the loss that training printed. Flags stand instead of single settings.`,
+dtype, so that its adapter has the loss that training printed. Flags stand instead of single settings.
+
+` + asLearnedHelp,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.settle(cmd.Flags().Changed); err != nil {
@@ -61,6 +64,7 @@ func (o *evalOptions) settle(given func(flag string) bool) error {
 	if err := o.rowFlags.settle(&o.textFlags, given); err != nil {
 		return err
 	}
+	o.given = func(flag string) bool { return o.runFile != "" || given(flag) }
 	c := &o.cfg
 	lay(given("device"), &o.device, &c.Compute.Device)
 	lay(given("dtype"), &o.dtype, &c.Compute.Dtype)
@@ -94,6 +98,11 @@ func runEval(ctx context.Context, s streams, o evalOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	l.text.kwargs = o.cfg.TemplateKwargs
+	if o.cfg.System, err = l.asLearned(s.err, o.cfg.System, o.given); err != nil {
+		return err
+	}
+	o.cfg.TemplateKwargs = l.text.kwargs
 	h, err := o.read(ctx, s, l)
 	if err != nil {
 		return err

@@ -36,10 +36,12 @@ func newGenerate(s streams) *cobra.Command {
 		Short: "Answer prompts with a model, with or without an adapter",
 		Long: `generate answers --prompt, or each line of --prompts: plain text, or JSON with "prompt" or "messages". The prompt goes
 through the chat template as a user's turn; with --raw it is taken as it is, behind the tokenizer's own begin token. Each
-prompt has random numbers of its own: the first those of --seed, the next those of --seed + 1.`,
+prompt has random numbers of its own: the first those of --seed, the next those of --seed + 1.
+
+` + asLearnedHelp,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runGenerate(cmd.Context(), s, o, cmd.Flags().Changed("prompt"))
+			return runGenerate(cmd.Context(), s, o, cmd.Flags().Changed)
 		},
 	}
 	o.modelFlags.add(cmd)
@@ -64,8 +66,8 @@ func (o *generateOptions) check(prompted bool) error {
 	return o.samplingFlags.check()
 }
 
-func runGenerate(ctx context.Context, s streams, o generateOptions, prompted bool) (err error) {
-	if err := o.check(prompted); err != nil {
+func runGenerate(ctx context.Context, s streams, o generateOptions, given func(flag string) bool) (err error) {
+	if err := o.check(given("prompt")); err != nil {
 		return err
 	}
 	l, err := o.open(s.err)
@@ -73,6 +75,11 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, prompted boo
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	if !o.raw {
+		if o.system, err = l.asLearned(s.err, o.system, given); err != nil {
+			return err
+		}
+	}
 	asks := []data.Conversation{o.ask(o.prompt)}
 	if o.prompts != "" {
 		if asks, err = o.readPrompts(s.in); err != nil {

@@ -137,7 +137,11 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 			return err
 		}
 	}
-	if err := dir.write(cfg, j.provenance(plan, identity)); err != nil {
+	rec, err := j.record(dir, j.provenance(plan, identity), from)
+	if err != nil {
+		return err
+	}
+	if err := rec.keep(run.Done()); err != nil {
 		return err
 	}
 	metrics, err := obs.OpenMetrics(dir.file(metricsName), recorded)
@@ -149,6 +153,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	log.Info("training", zap.Int("from_step", run.Done()+1), zap.Duration("after", time.Since(begin).Round(time.Millisecond)))
 	bar := obs.NewProgress(s.err, "step", run.Done(), plan.Steps)
 	run.Events = events(bar, metrics, log)
+	run.Events.BeforeSave = func() error { return errors.Join(metrics.Sync(), rec.keep(run.Done())) }
 	res, err := run.Train(ctx)
 	bar.Done()
 	if err != nil {
@@ -161,7 +166,8 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if res.NoneBetter {
 		log.Warn(noneBetter)
 	}
-	where, err := j.publish(dir, res, identity)
+	warnOfOther(log, res.Trained.Identity, identity)
+	where, err := j.publish(dir, res)
 	if err != nil {
 		return err
 	}

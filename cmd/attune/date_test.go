@@ -55,5 +55,5 @@ func TestTheDateIsOfTheFirstStart(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(parted.runDir(), runJSON), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, exitFailed, []string{runJSON, "for the date of the run"}, parted.args("train", "--resume")...)
+	wantCode(t, exitFailed, []string{runJSON, "the date of the run"}, parted.args("train", "--resume")...)
 }

@@ -113,7 +113,7 @@ func TestEvalIsTheRuns(t *testing.T) {
 		t.Errorf("by flags the loss is %g, training had %g", v[1].Loss, *x.EvalAfter)
 	}
 	other := judged(t, "-c", run, "--adapter", adapter, "--data", two, "--train-on", "all", "--system", "")
-	if v := judged(t, "--model", model, "--adapter", adapter, "--data", two, "--dtype", "float32"); !near(other[1], v[1].Loss) || len(other[1].Rows) != 1 {
+	if v := judged(t, "--model", model, "--adapter", adapter, "--data", two, "--dtype", "float32", "--system", ""); !near(other[1], v[1].Loss) || len(other[1].Rows) != 1 {
 		t.Errorf("flags over the run file: the loss is %g, by flags alone %g", other[1].Loss, v[1].Loss)
 	}
 

@@ -31,6 +31,5 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 			log.Debug("checkpoint", zap.Int("step", step), zap.String("dir", path))
 			return nil
 		},
-		BeforeSave: metrics.Sync,
 	}
 }

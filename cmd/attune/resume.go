@@ -38,11 +38,8 @@ func (j *job) latest(dir *runDir, identity map[string]string, log *zap.Logger) (
 	if err := train.Check(c, identity, steps, j.mayDiffer(c, identity)...); err != nil {
 		return nil, errors.Join(j.explain(err, dir), c.Close())
 	}
-	var changed *train.ChangedError
-	if errors.As(train.Check(c, identity, steps), &changed) {
-		for _, part := range changed.Parts {
-			log.Warn("going on with another "+part+", as allowed", zap.String("there", changed.There[part]), zap.String("here", changed.Here[part]))
-		}
+	for _, part := range changedSince(c, identity) {
+		log.Warn("going on with another "+part+", as allowed", zap.String("there", c.Identity[part]), zap.String("here", identity[part]))
 	}
 	log.Info("resuming", zap.String("checkpoint", c.Dir), zap.Int("step", c.Step))
 	return c, nil
@@ -54,12 +51,30 @@ func textParts() []string { return []string{"template", "tokenizer", specials} }
 // mayDiffer are the parts of a checkpoint's identity that need not be those of this run: where another template or tokenizer
 // is allowed and there is one, these, and with them the rows, which are hashed as tokens.
 func (j *job) mayDiffer(c *checkpoint.Checkpoint, identity map[string]string) []string {
-	var changed *train.ChangedError
 	text := func(part string) bool { return slices.Contains(textParts(), part) }
-	if j.otherText && errors.As(train.Check(c, identity, c.Total), &changed) && slices.ContainsFunc(changed.Parts, text) {
+	if j.otherText && slices.ContainsFunc(changedSince(c, identity), text) {
 		return append(textParts(), "data", "eval")
 	}
 	return nil
+}
+
+// changedSince are the parts of an identity that a checkpoint has otherwise.
+func changedSince(c *checkpoint.Checkpoint, identity map[string]string) []string {
+	var changed *train.ChangedError
+	if errors.As(train.Check(c, identity, c.Total), &changed) {
+		return changed.Parts
+	}
+	return nil
+}
+
+// warnOfOther says in what the weights that a run ended with were trained otherwise than it would go on: no step was taken
+// since, or the best state is from before.
+func warnOfOther(log *zap.Logger, trained, identity map[string]string) {
+	for _, part := range textParts() {
+		if there, known := trained[part]; known && there != identity[part] {
+			log.Warn("what is published was trained with another "+part+" and keeps it", zap.String("there", there), zap.String("here", identity[part]))
+		}
+	}
 }
 
 // explain adds to the refusal of another run what its parts are, and which keys of the recipe differ.
@@ -95,15 +110,30 @@ func differences(then, now config.Config) []string {
 	var list []string
 	var walk func(prefix string, a, b map[string]any)
 	walk = func(prefix string, a, b map[string]any) {
-		for _, k := range slices.Sorted(maps.Keys(a)) {
+		all := maps.Clone(a)
+		maps.Copy(all, b) // template_kwargs has any keys
+		for _, k := range slices.Sorted(maps.Keys(all)) {
 			x, section := a[k].(map[string]any)
 			if y, ok := b[k].(map[string]any); section && ok {
 				walk(prefix+k+".", x, y)
 			} else if !reflect.DeepEqual(a[k], b[k]) {
-				list = append(list, fmt.Sprintf("%s%s was %v, is %v", prefix, k, a[k], b[k]))
+				list = append(list, fmt.Sprintf("%s%s was %s, is %s", prefix, k, told(a, k), told(b, k)))
 			}
 		}
 	}
 	walk("", then.Map(), now.Map())
 	return list
+}
+
+// told is the value of a key, or that there is none.
+func told(m map[string]any, key string) string {
+	v, ok := m[key]
+	if !ok {
+		return "not set"
+	}
+	switch v.(type) {
+	case string, []string:
+		return fmt.Sprintf("%q", v)
+	}
+	return fmt.Sprint(v)
 }

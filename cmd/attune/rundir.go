@@ -7,10 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
-
-	"attune/internal/config"
-	"attune/internal/smallfile"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -31,6 +27,7 @@ const (
 	metricsName    = "metrics.jsonl"
 	logName        = "log.jsonl"
 	checkpointsDir = "checkpoints"
+	templatesDir   = "templates"
 	adapterDir     = "adapter"
 	modelDir       = "model"
 	lossPNG        = "loss.png"
@@ -72,53 +69,6 @@ func (d *runDir) close() error {
 		return nil
 	}
 	return d.lock.Close()
-}
-
-// provenance is run.json: what went into a run.
-type provenance struct {
-	Attune    buildInfo         `json:"attune"`
-	Date      time.Time         `json:"date"` // of the first start
-	Model     string            `json:"model"`
-	Template  string            `json:"template"` // where it came from
-	SHA256    map[string]string `json:"sha256"`   // of model, tokenizer, template, data, eval, recipe
-	Device    string            `json:"device"`
-	Dtype     string            `json:"dtype"`
-	Threads   int               `json:"threads"`
-	Steps     int               `json:"steps"`
-	Rows      []any             `json:"rows"`
-	Trainable int64             `json:"trainable_parameters"`
-}
-
-// maxProvenance bounds run.json, in bytes.
-const maxProvenance = 16 << 20
-
-// date is when the run was first started, by run.json, or the clock's where there is no run yet. It stays the same for as
-// long as the run goes on: a template may write it into every row.
-func (d *runDir) date(clock func() time.Time) (time.Time, error) {
-	var p provenance
-	if d != nil {
-		b, err := smallfile.Read(d.file(runJSON), maxProvenance)
-		if err == nil {
-			err = json.Unmarshal(b, &p)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return p.Date, fmt.Errorf("read %s for the date of the run: %w; put back what it was, or take another run_dir", d.file(runJSON), err)
-		}
-	}
-	if p.Date.IsZero() {
-		return clock().Truncate(time.Second), nil
-	}
-	return p.Date, nil
-}
-
-// write keeps the resolved run file and the provenance.
-func (d *runDir) write(c config.Config, p provenance) error {
-	c.Absolute()
-	head := "# The run file as it was understood, with every default filled in.\n"
-	if err := renameio.WriteFile(d.file(runYAML), append([]byte(head), c.YAML(false)...), 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", runYAML, err)
-	}
-	return writeJSONFile(d.file(runJSON), p)
 }
 
 func writeJSONFile(path string, v any) error {

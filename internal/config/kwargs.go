@@ -23,6 +23,9 @@ func Kwargs(flag, text string) (map[string]any, error) {
 	return m, nil
 }
 
+// Flow writes template_kwargs in one line, so that Kwargs reads the same.
+func Flow(kwargs map[string]any) string { return flow(kwargs) }
+
 // maxNesting bounds the sections and lists within template_kwargs.
 const maxNesting = 16
 
