@@ -14,17 +14,28 @@ type lines struct {
 	in   *bufio.Reader
 	line int // of the row given last
 	buf  []byte
+	lost bool // in a row without end
 }
+
+// maxSkip is how far the end of a row over MaxRow is looked for, in bytes: a device may have none.
+const maxSkip = 1 << 30
 
 func (l *lines) next() ([]byte, int, error) {
 	for {
+		if l.lost {
+			return nil, 0, io.EOF
+		}
 		raw, tooLong, err := l.readLine()
 		if err != nil {
 			return nil, 0, err
 		}
 		l.line++
 		if tooLong {
-			return nil, 0, tooLarge(l.name, l.line)
+			bad := tooLarge(l.name, l.line)
+			if l.lost {
+				bad.Do += "; nothing after it was read"
+			}
+			return nil, 0, bad
 		}
 		if raw = bytes.TrimRight(raw, jsonSpace); len(raw) > 0 {
 			return raw, l.line, nil // blanks before the row stay, so that columns are right
@@ -35,10 +46,10 @@ func (l *lines) next() ([]byte, int, error) {
 // readLine gives the next line; io.EOF if there is none. Of a line over MaxRow only the length is found out.
 func (l *lines) readLine() (raw []byte, tooLong bool, err error) {
 	l.buf = l.buf[:0]
-	read := false
+	length := 0
 	for {
 		part, err := l.in.ReadSlice('\n')
-		read = read || len(part) > 0
+		length += len(part)
 		if len(l.buf)+len(part) > MaxRow {
 			tooLong = true
 			l.buf = l.buf[:0]
@@ -50,8 +61,11 @@ func (l *lines) readLine() (raw []byte, tooLong bool, err error) {
 			l.buf = append(l.buf, part...)
 		}
 		switch {
-		case err == nil, errors.Is(err, io.EOF) && read:
+		case err == nil, errors.Is(err, io.EOF) && length > 0:
 			return l.buf, tooLong, nil
+		case length > maxSkip:
+			l.lost = true
+			return nil, true, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, false, err
 		}

@@ -86,6 +86,18 @@ func TestRowLimit(t *testing.T) {
 	}
 }
 
+// A row without end is not looked through for ever; nothing behind it is read.
+func TestRowWithoutEnd(t *testing.T) {
+	in := io.MultiReader(
+		strings.NewReader("{\"text\": \"first\"}\n"),
+		&repeated{rest: `{"text": "`, n: maxSkip>>20 + 1, row: strings.Repeat("x", 1<<20), tail: "\"}\n"},
+		strings.NewReader("{\"text\": \"last\"}\n"))
+	want := "row 1\n  text: \"first\"\nrows:2: the row takes more than 64 MiB; split or remove the row; nothing after it was read\n"
+	if got := draw(in, Options{}); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestEachCollects(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rows.jsonl")
 	var text strings.Builder

@@ -60,6 +60,9 @@ func (p *parser) inputOutput(row object) ([]data.Message, *RowError) {
 // pair is a conversation of one question and its answer.
 func (p *parser) pair(row object, user, assistant string) ([]data.Message, *RowError) {
 	turns := []data.Message{{Role: "user", Content: user}, {Role: "assistant", Content: assistant}}
+	if bad := p.rowLearning(row, turns); bad != nil {
+		return nil, bad
+	}
 	return p.withSystem(row, turns)
 }
 
@@ -75,8 +78,22 @@ func (p *parser) withSystem(row object, turns []data.Message) ([]data.Message, *
 	return append([]data.Message{{Role: "system", Content: system}}, turns...), nil
 }
 
+// talk reads the turns of a row that has a list of them.
+func (p *parser) talk(row object, schema string) ([]data.Message, *RowError) {
+	if bad := p.noLearning(row, fmt.Sprintf("stands beside %q, where it is not read", schema), "write it in the turns that it is meant for, or rename it"); bad != nil {
+		return nil, bad
+	}
+	if schema == Messages {
+		return p.messages(row)
+	}
+	return p.conversations(row)
+}
+
 // plain reads {text}.
 func (p *parser) plain(row object) (string, *RowError) {
+	if bad := p.noLearning(row, `is not read beside "text", which is trained whole`, "remove the key or the row, or rename it"); bad != nil {
+		return "", bad
+	}
 	s, bad := p.text(row, "text")
 	if bad == nil && s == "" {
 		bad = p.bad(`"text" is empty`, "fill it in or remove the row")

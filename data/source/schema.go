@@ -27,10 +27,8 @@ func (r *Reader) parse(p *parser, raw []byte) (data.Conversation, *RowError) {
 		c.Messages, bad = p.instruction(row)
 	case InputOutput:
 		c.Messages, bad = p.inputOutput(row)
-	case Messages:
-		c.Messages, bad = p.messages(row)
-	case Conversations:
-		c.Messages, bad = p.conversations(row)
+	case Messages, Conversations:
+		c.Messages, bad = p.talk(row, schema)
 	case Text:
 		c.Text, bad = p.plain(row)
 	}

@@ -9,6 +9,9 @@
 //	messages       messages: [{role, content, tool_calls, ...}], optional tools (OpenAI)
 //	conversations  conversations: [{from, value}], optional tools and system (ShareGPT)
 //	text           text: continued pretraining
+//
+// Whether and how strongly an answer is learnt is said by train and weight (or loss_weight): in its turn, or in the row of the
+// first two schemas, which has one answer.
 package source
 
 import (
