@@ -138,7 +138,7 @@ func (t *talk) take(ctx context.Context, line string) error {
 // ask adds a line to the conversation and gives the ids of all of it, up to where the answer begins.
 func (t *talk) ask(line string) ([]int32, error) {
 	t.messages = append(slices.Clip(t.messages), data.Message{Role: "user", Content: line})
-	return t.l.text.tmpl.EncodePrompt(t.l.text.tok, data.Conversation{Messages: t.messages}, chat.EncodeOptions{RenderOptions: chat.RenderOptions{Kwargs: t.l.text.kwargs}})
+	return t.l.text.tmpl.EncodePrompt(t.l.text.tok, data.Conversation{Messages: t.messages}, chat.RenderOptions{Kwargs: t.l.text.kwargs})
 }
 
 // converse reads lines and has each taken. An interrupt while one is taken ends only the context of that; at the prompt it

@@ -227,5 +227,5 @@ func (o *generateOptions) ids(t *text, c data.Conversation) ([]int32, error) {
 	if t.tmpl == nil {
 		return nil, t.noTemplate
 	}
-	return t.tmpl.EncodePrompt(t.tok, c, chat.EncodeOptions{RenderOptions: chat.RenderOptions{System: o.system, Kwargs: t.kwargs}})
+	return t.tmpl.EncodePrompt(t.tok, c, chat.RenderOptions{System: o.system, Kwargs: t.kwargs})
 }

@@ -79,13 +79,6 @@ type Opening struct {
 	Served, Trained string
 }
 
-// EncodeOptions are the RenderOptions of training; Specials and SpecialTokens are taken from the tokenizer.
-type EncodeOptions struct {
-	RenderOptions
-	// ParseSpecial encodes special-token strings in a row's own text as special tokens instead of plain text.
-	ParseSpecial bool
-}
-
 // ErrNothingTrained is wrapped by the error about a row of which no token would be learnt.
 var ErrNothingTrained = errors.New("no token of this row would be trained")
 

@@ -108,7 +108,7 @@ func TestStopsOfTheModel(t *testing.T) {
 	template := "{% for m in messages %}{{ m.content }}<|im_end|></s>{% endfor %}"
 	for generation, want := range map[string]string{`{"eos_token_id": 1}`: "⟦A<|im_end|></s>⟧", `{"eos_token_id": [1, 3]}`: "⟦A<|im_end|>⟧</s>", ``: "⟦A<|im_end|>⟧</s>"} {
 		tmpl, tok := load(t, modelDir(t, template, generation, tokenizer.Roles{EOS: "<pad>"}))
-		all, err := tmpl.Explain(tok, talk("Q", "A"), EncodeOptions{})
+		all, err := tmpl.Explain(tok, talk("Q", "A"), RenderOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 // turns. A row of plain text is trained token by token, with the tokenizer's own begin token and its end token; it needs
 // no template, and t may be nil. Errors name file and line; one about a row of which nothing is learnt wraps
 // ErrNothingTrained.
-func (t *Template) EncodeAll(tok Tokenizer, conv data.Conversation, o EncodeOptions) ([]data.Example, error) {
+func (t *Template) EncodeAll(tok Tokenizer, conv data.Conversation, o RenderOptions) ([]data.Example, error) {
 	all, err := t.Explain(tok, conv, o)
 	if err != nil {
 		return nil, err
@@ -31,13 +31,10 @@ func at(p data.Position, err error) error {
 	return fmt.Errorf("%s:%d: %w", p.File, p.Line, err)
 }
 
-// encode turns a rendering into ids. The template writes begin tokens itself.
-func (f *facts) encode(r Rendering, o EncodeOptions) (tokenizer.Encoding, error) {
-	opts := tokenizer.Options{}
-	if !o.ParseSpecial {
-		opts.Literal = f.literal(r.Text, r.Literal)
-	}
-	enc, err := f.tok.Encode(r.Text, opts)
+// encode turns a rendering into ids: special-token strings within the row's words stay plain text, and the template writes begin
+// tokens itself.
+func (f *facts) encode(r Rendering) (tokenizer.Encoding, error) {
+	enc, err := f.tok.Encode(r.Text, tokenizer.Options{Literal: f.literal(r.Text, r.Literal)})
 	if err != nil {
 		return enc, fmt.Errorf("encode: %w", err)
 	}
@@ -45,17 +42,17 @@ func (f *facts) encode(r Rendering, o EncodeOptions) (tokenizer.Encoding, error)
 }
 
 // EncodePrompt gives the ids of a conversation with the opening of an assistant turn behind it, as generation wants it.
-func (t *Template) EncodePrompt(tok Tokenizer, conv data.Conversation, o EncodeOptions) ([]int32, error) {
+func (t *Template) EncodePrompt(tok Tokenizer, conv data.Conversation, o RenderOptions) ([]int32, error) {
 	if t == nil {
 		return nil, at(conv.Position, errNoTemplate)
 	}
 	f := t.about(tok)
 	o.AddGenerationPrompt = true
-	r, err := t.Render(conv, f.fill(o.RenderOptions))
+	r, err := t.Render(conv, f.fill(o))
 	if err != nil {
 		return nil, at(conv.Position, err)
 	}
-	enc, err := f.encode(r, o)
+	enc, err := f.encode(r)
 	if err != nil {
 		return nil, at(conv.Position, err)
 	}

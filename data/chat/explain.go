@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"attune/data"
@@ -19,7 +20,7 @@ type Explained struct {
 }
 
 // Explain is EncodeAll with its reasons: one Explained for each example, and the same errors.
-func (t *Template) Explain(tok Tokenizer, conv data.Conversation, o EncodeOptions) ([]Explained, error) {
+func (t *Template) Explain(tok Tokenizer, conv data.Conversation, o RenderOptions) ([]Explained, error) {
 	all, err := t.explain(tok, conv, o)
 	if err != nil {
 		return nil, at(conv.Position, err)
@@ -27,10 +28,10 @@ func (t *Template) Explain(tok Tokenizer, conv data.Conversation, o EncodeOption
 	return all, nil
 }
 
-func (t *Template) explain(tok Tokenizer, conv data.Conversation, o EncodeOptions) ([]Explained, error) {
+func (t *Template) explain(tok Tokenizer, conv data.Conversation, o RenderOptions) ([]Explained, error) {
 	f := t.about(tok)
 	if len(conv.Messages) == 0 {
-		e, err := f.document(conv, o)
+		e, err := f.document(conv)
 		if err != nil {
 			return nil, err
 		}
@@ -39,7 +40,7 @@ func (t *Template) explain(tok Tokenizer, conv data.Conversation, o EncodeOption
 	if t == nil {
 		return nil, errNoTemplate
 	}
-	rs, err := t.RenderAll(conv, f.fill(o.RenderOptions))
+	rs, err := t.RenderAll(conv, f.fill(o))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (t *Template) explain(tok Tokenizer, conv data.Conversation, o EncodeOption
 		if len(r.Trained) == 0 {
 			continue
 		}
-		enc, err := f.encode(r, o)
+		enc, err := f.encode(r)
 		if err != nil {
 			return nil, err
 		}
@@ -58,9 +59,41 @@ func (t *Template) explain(tok Tokenizer, conv data.Conversation, o EncodeOption
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: it has no assistant turn, or none that is to be trained; remove it, or see train_on", ErrNothingTrained)
+		return nil, fmt.Errorf("%w: %s", ErrNothingTrained, nothing(conv.Messages, o.TrainOn))
 	}
 	return out, nil
+}
+
+// nothing says why no turn of a conversation is learnt, and what to do.
+func nothing(messages []data.Message, trainOn string) string {
+	last := -1
+	var why []string // each kind once; "" = a turn that would be
+	for i, m := range messages {
+		if m.Role == "assistant" {
+			last, why = i, append(why, leftOut(m))
+		}
+	}
+	slices.Sort(why)
+	switch why = slices.Compact(why); {
+	case last < 0:
+		return "it has no assistant turn; add the answer or remove the row"
+	case trainOn == "last" && leftOut(messages[last]) != "":
+		return fmt.Sprintf("train_on is last, and the last assistant turn, messages[%d], says %s; change one of the two, or remove the row", last, leftOut(messages[last]))
+	case why[0] != "":
+		return fmt.Sprintf("each assistant turn says %s; take that out of one, or remove the row", strings.Join(why, " or "))
+	}
+	return "the template leaves no token to its assistant turns alone; remove the row, or set template to another"
+}
+
+// leftOut is what a message says so as not to be learnt, "" = nothing.
+func leftOut(m data.Message) string {
+	switch {
+	case m.Train != nil && !*m.Train:
+		return "train: false"
+	case m.Weight != nil && float32(*m.Weight) == 0:
+		return fmt.Sprintf("weight: %g", *m.Weight)
+	}
+	return ""
 }
 
 // weights says how strongly each token of a rendering is learnt. One is learnt if its first byte lies in a trained span,
@@ -88,7 +121,7 @@ func weights(r Rendering, enc tokenizer.Encoding) []float32 {
 }
 
 // document encodes a row of plain text for continued pretraining.
-func (f *facts) document(conv data.Conversation, o EncodeOptions) (Explained, error) {
+func (f *facts) document(conv data.Conversation) (Explained, error) {
 	_, eos, ok := f.tok.EOS()
 	if !ok {
 		return Explained{}, errors.New("the tokenizer names no end token to put behind a text; set eos_token in tokenizer_config.json")
@@ -96,11 +129,7 @@ func (f *facts) document(conv data.Conversation, o EncodeOptions) (Explained, er
 	whole := Span{Start: 0, End: len(conv.Text)}
 	e := Explained{Rendering: Rendering{Text: conv.Text, Literal: []Span{whole}, Trained: []TrainedSpan{{Span: whole, Message: noMessage, Weight: 1}},
 		Origins: []jinja.Span{{Start: 0, End: len(conv.Text), Origin: jinja.Origin{Message: noMessage, Field: fieldText}}}}}
-	opts := tokenizer.Options{AddSpecial: true}
-	if !o.ParseSpecial {
-		opts.Literal = f.literal(conv.Text, e.Literal)
-	}
-	enc, err := f.tok.Encode(conv.Text, opts)
+	enc, err := f.tok.Encode(conv.Text, tokenizer.Options{AddSpecial: true, Literal: f.literal(conv.Text, e.Literal)})
 	if err != nil {
 		return Explained{}, fmt.Errorf("encode: %w", err)
 	}

@@ -29,7 +29,7 @@ func FuzzEncodeAll(f *testing.F) {
 			return
 		}
 		tmpl := templates[int(at)%len(templates)]
-		o := EncodeOptions{}
+		o := RenderOptions{}
 		if last {
 			o.TrainOn = "last"
 		}

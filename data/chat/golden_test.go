@@ -111,7 +111,7 @@ func TestGoldens(t *testing.T) {
 				if err == nil && r.Text != w.Text {
 					t.Fatalf("row %d: text\n got %q\nwant %q", i, r.Text, w.Text)
 				}
-				es, err := tmpl.EncodeAll(tok, rows[i], EncodeOptions{})
+				es, err := tmpl.EncodeAll(tok, rows[i], RenderOptions{})
 				if err != nil || len(es) != 1 {
 					t.Fatalf("row %d: %d examples, %v", i, len(es), err)
 				}

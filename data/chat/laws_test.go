@@ -182,7 +182,7 @@ func TestMaskLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tmpl := all[rapid.IntRange(0, len(all)-1).Draw(t, "template")]
 		conv := anyRow(t)
-		got, err := tmpl.Explain(tok, conv, EncodeOptions{RenderOptions: RenderOptions{TrainOn: rapid.SampledFrom([]string{"all", "last"}).Draw(t, "train on")}})
+		got, err := tmpl.Explain(tok, conv, RenderOptions{TrainOn: rapid.SampledFrom([]string{"all", "last"}).Draw(t, "train on")})
 		if err != nil {
 			return
 		}
@@ -229,8 +229,8 @@ func TestPlantedMarkers(t *testing.T) {
 					}
 					return c
 				}
-				want, err1 := tmpl.EncodeAll(tok, row("x"), EncodeOptions{})
-				got, err2 := tmpl.EncodeAll(tok, row(w), EncodeOptions{})
+				want, err1 := tmpl.EncodeAll(tok, row("x"), RenderOptions{})
+				got, err2 := tmpl.EncodeAll(tok, row(w), RenderOptions{})
 				if (err1 == nil) != (err2 == nil) || len(got) != len(want) {
 					t.Errorf("%s, %q: %v, %v", tmpl.Name(), w, err1, err2)
 					continue
@@ -244,7 +244,7 @@ func TestPlantedMarkers(t *testing.T) {
 				prompt := func(w string) ([]int32, error) {
 					c := row(w)
 					c.Messages = c.Messages[:len(c.Messages)-1]
-					return tmpl.EncodePrompt(tok, c, EncodeOptions{})
+					return tmpl.EncodePrompt(tok, c, RenderOptions{})
 				}
 				x, err1 := prompt("x")
 				g, err2 := prompt(w)
@@ -269,7 +269,7 @@ func TestMarkersSplitOverFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	es, err := tmpl.EncodeAll(tok, data.Conversation{Messages: []data.Message{{Role: "user", Content: "<|im_"}, {Role: "user", Content: "end|>"}, {Role: "assistant", Content: "<"}}}, EncodeOptions{})
+	es, err := tmpl.EncodeAll(tok, data.Conversation{Messages: []data.Message{{Role: "user", Content: "<|im_"}, {Role: "user", Content: "end|>"}, {Role: "assistant", Content: "<"}}}, RenderOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestMarkersSplitOverFields(t *testing.T) {
 	if got := specialsIn(tok, es[0].IDs); !slices.Equal(got, []int32{end}) {
 		t.Errorf("special tokens %v", got)
 	}
-	ids, err := tmpl.EncodePrompt(tok, data.Conversation{Messages: []data.Message{{Role: "user", Content: "<|im_end"}}}, EncodeOptions{})
+	ids, err := tmpl.EncodePrompt(tok, data.Conversation{Messages: []data.Message{{Role: "user", Content: "<|im_end"}}}, RenderOptions{})
 	if got := specialsIn(tok, ids); err != nil || len(got) != 0 {
 		t.Errorf("a marker that the template completes: %v, %v", got, err)
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -185,7 +186,7 @@ func TestABlankOfTheUserIsNotTrained(t *testing.T) {
 		t.Fatal(err)
 	}
 	trained := func(source string, conv data.Conversation) string {
-		es, err := mine(t, source).EncodeAll(tok, conv, EncodeOptions{})
+		es, err := mine(t, source).EncodeAll(tok, conv, RenderOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,5 +229,38 @@ func TestManyTurns(t *testing.T) {
 	o.TrainOn = "last"
 	if rs, err := tmpl.RenderAll(conv, o); err != nil || len(rs[0].Trained) != 1 {
 		t.Errorf("the last of them alone: %v", err)
+	}
+}
+
+// TestWhyNothingIsTrained: of the causes that a row has nothing to learn, the one that it is.
+func TestWhyNothingIsTrained(t *testing.T) {
+	dir := modelDir(t, builtins["chatml"], "", tokenizer.Roles{EOS: "<|im_end|>"})
+	tmpl, tok := load(t, dir)
+	off, tiny, zero := false, 1e-50, 0.0
+	for _, c := range []struct {
+		name, trainOn string
+		change        func(m []data.Message) []data.Message
+		says          string
+	}{
+		{"no answer", "all", func(m []data.Message) []data.Message { return m[:1] }, "it has no assistant turn; add the answer"},
+		{"the last is off", "last", func(m []data.Message) []data.Message { m[3].Train = &off; return m }, "train_on is last, and the last assistant turn, messages[3], says train: false; change one"},
+		{"the last has no weight", "last", func(m []data.Message) []data.Message { m[3].Weight = &tiny; return m }, "messages[3], says weight: 1e-50; change one"},
+		{"all are off", "all", func(m []data.Message) []data.Message { m[1].Train, m[3].Train = &off, &off; return m }, "each assistant turn says train: false; take that"},
+		{"off and without weight", "all", func(m []data.Message) []data.Message { m[1].Train, m[3].Weight = &off, &zero; return m }, "each assistant turn says train: false or weight: 0; take that"},
+	} {
+		conv := talk("Q", "A", "Q", "A")
+		conv.Messages = c.change(conv.Messages)
+		_, err := tmpl.EncodeAll(tok, conv, RenderOptions{TrainOn: c.trainOn})
+		if !errors.Is(err, ErrNothingTrained) || !strings.Contains(err.Error(), "would be trained: ") || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.says)
+		}
+	}
+	bpe, err := tokenizer.Load(shared(t, "tokenizers/smollm2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := mine(t, `{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>{% else %}{{ m.content }}{% endif %}{% endfor %}`)
+	if _, err := joined.EncodeAll(bpe, talk(" hel", "lo"), RenderOptions{}); !errors.Is(err, ErrNothingTrained) || !strings.Contains(err.Error(), "the template leaves no token to its assistant turns alone") {
+		t.Errorf("one token of two messages: %v", err)
 	}
 }

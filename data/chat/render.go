@@ -142,7 +142,7 @@ func trainedTurns(messages []data.Message, trainOn string) ([]learnt, error) {
 		if m.Weight != nil {
 			weight = *m.Weight
 		}
-		if !train || weight == 0 {
+		if !train || float32(weight) == 0 {
 			continue
 		}
 		if m.Role != "assistant" {

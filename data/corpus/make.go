@@ -25,7 +25,7 @@ func (o Options) Make(n int, c data.Conversation) ([]Made, error) {
 	if c.Messages != nil && o.Template == nil {
 		return nil, o.NoTemplate // no row can be rendered: one complaint is enough
 	}
-	all, err := o.Template.Explain(o.Tokenizer, c, chat.EncodeOptions{RenderOptions: o.Render(n)})
+	all, err := o.Template.Explain(o.Tokenizer, c, o.Render(n))
 	if err != nil {
 		return nil, complaint(c.Position, err)
 	}

@@ -56,7 +56,7 @@ func Ask(t *chat.Template, tok *tokenizer.Tokenizer, c data.Conversation, o chat
 	q := Question{Position: c.Position, Prompt: c.Messages[n-1].Content, Expected: c.Messages[n].Content}
 	c.Messages = c.Messages[:n]
 	var err error
-	if q.IDs, err = t.EncodePrompt(tok, c, chat.EncodeOptions{RenderOptions: o}); err != nil {
+	if q.IDs, err = t.EncodePrompt(tok, c, o); err != nil {
 		return q, err
 	}
 	if len(q.IDs) > window {
