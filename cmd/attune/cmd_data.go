@@ -195,7 +195,7 @@ func runShow(ctx context.Context, s streams, o showOptions) (err error) {
 		if o.jsonl {
 			p = show.NewJSONL(s.out)
 		} else {
-			p = show.NewText(s.out, about, show.TextOptions{Color: o.colored(s), Tokens: o.tokens})
+			p = show.NewText(s.out, about, show.TextOptions{Color: o.colored(s), Tokens: o.tokens, Width: obs.Columns(s.out)})
 		}
 		bad, err := o.print(ctx, p, co)
 		return errors.Join(err, bad)
@@ -224,13 +224,14 @@ func runShow(ctx context.Context, s streams, o showOptions) (err error) {
 func (o *showOptions) print(ctx context.Context, p show.Printer, co corpus.Options) (bad, err error) {
 	var all show.Summary
 	var complaints corpus.Error
+	var ends []string // of the files
 	for _, f := range o.files {
 		sum := show.Summary{Path: f.Path}
 		row := func(r show.Row) error {
 			sum.Add(r)
 			return p.Row(r)
 		}
-		sum.More, err = show.Each(ctx, f, co, o.wanted, row)
+		sum.Of, err = show.Each(ctx, f, co, o.wanted, row)
 		var whole *source.RowError
 		if errors.As(err, &whole) { // the file cannot be read, or no row of it rendered
 			err = row(show.Row{Position: whole.Position, Err: whole})
@@ -245,9 +246,13 @@ func (o *showOptions) print(ctx context.Context, p show.Printer, co corpus.Optio
 			complaints.Files = append(complaints.Files, err)
 		}
 		all.Join(sum)
+		ends = append(ends, fmt.Sprintf("%s ends with row %d", f.Path, sum.Of))
 	}
-	if len(complaints.Files) > 0 {
+	switch {
+	case len(complaints.Files) > 0:
 		bad = &complaints
+	case all.Rows == 0:
+		return nil, usagef("--rows %s: nothing to show; %s", o.rows, strings.Join(ends, ", "))
 	}
 	return bad, p.End(all)
 }
@@ -260,5 +265,5 @@ func (o *showOptions) colored(s streams) bool {
 	case "never":
 		return false
 	}
-	return os.Getenv("NO_COLOR") == "" && !strings.EqualFold(os.Getenv("TERM"), "dumb") && obs.IsTerminal(s.out)
+	return os.Getenv("NO_COLOR") == "" && !strings.EqualFold(os.Getenv("TERM"), "dumb") && obs.Columns(s.out) > 0
 }

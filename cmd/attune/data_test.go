@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"attune/engine/model"
 	"attune/internal/ptytest"
@@ -46,7 +48,7 @@ func wantShown(t *testing.T, code int, words []string, args ...string) string {
 
 func TestDataShow(t *testing.T) {
 	dir, rows := wordsOnly(t), writeFile(t, "rows.jsonl", rowsToShow...)
-	out := wantShown(t, exitOK, []string{rows + ":1", "«<|im_end|>»", "+│No.", "row 2", "at weight 0.5", "2 rows, 2 examples", "--rows 3-4", "SHA-256"}, rows, "--model", dir, "--rows", "1-2")
+	out := wantShown(t, exitOK, []string{rows + ":1", "«<|im_end|>»", "+│No.", "row 2", "at weight 0.5", "2 rows, 2 examples", "--rows 3-4 shows the next", "SHA-256"}, rows, "--model", dir, "--rows", "1-2")
 	if strings.Contains(out, "row 3") || strings.Contains(out, "\x1b") {
 		t.Errorf("rows that were not asked for, or colours:\n%s", out)
 	}
@@ -181,6 +183,52 @@ func TestDataShowColours(t *testing.T) {
 			t.Errorf("%+v: colours %v\n%q", c, got, out)
 		}
 	}
+}
+
+// A terminal that is narrow has the texts wrapped behind their gutter; what is not a terminal has lines as long as they are.
+func TestDataShowOnANarrowTerminal(t *testing.T) {
+	dir, rows := wordsOnly(t), writeFile(t, "rows.jsonl", rowsToShow...)
+	args := []string{"data", "show", rows, "--model", dir, "--rows", "4"}
+	tty, written := ptytest.Open(t, 24)
+	cmd := program(t.Context(), args...)
+	cmd.Stdout = tty
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, line := range written() {
+		gutter, text, ok := strings.Cut(regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(line, ""), "│")
+		if !ok {
+			continue
+		}
+		if n++; utf8.RuneCountInString(gutter) != 16 || utf8.RuneCountInString(text) > 7 {
+			t.Errorf("on 24 columns: %q", line)
+		}
+	}
+	if n < 200/7 {
+		t.Errorf("%d lines of a text of more than 200 characters", n)
+	}
+	wantShown(t, exitOK, []string{strings.Repeat("long·", 40)}, args[2:]...)
+}
+
+// Rows that the file has not are not shown as none: the end is told. What is left is more than what is named as the next.
+func TestDataShowBehindTheEnd(t *testing.T) {
+	dir, rows := wordsOnly(t), writeFile(t, "rows.jsonl", rowsToShow...)
+	page := filepath.Join(t.TempDir(), "page.html")
+	for _, form := range [][]string{nil, {"--jsonl"}, {"--html", page}} {
+		wantCode(t, exitUsage, []string{"--rows 99: nothing to show; " + rows + " ends with row 4"}, append([]string{"data", "show", rows, "--model", dir, "--rows", "99"}, form...)...)
+	}
+	if _, err := os.Stat(page); !os.IsNotExist(err) {
+		t.Errorf("a page of nothing was written (%v)", err)
+	}
+	wantShown(t, exitOK, []string{"1 row, 1 example", "the file has more rows; --rows 2-3 shows the next"}, rows, "--model", dir, "--rows", "1")
+	if out := wantShown(t, exitOK, []string{"1 row, 1 example"}, rows, "--model", dir, "--rows", "4,99"); strings.Contains(out, "more rows") {
+		t.Errorf("more rows than there are:\n%s", out)
+	}
+	two := writeFile(t, "two.jsonl", rowsToShow[:2]...)
+	run := writeFile(t, "run.yaml", "model: "+dir, "data: {train: [{path: "+rows+"}], eval: [{path: "+two+"}]}", "run_dir: nowhere")
+	wantShown(t, exitOK, []string{"row 4", "the file has 2 rows"}, "-c", run, "--rows", "4")
+	wantCode(t, exitUsage, []string{rows + " ends with row 4, " + two + " ends with row 2"}, "data", "show", "-c", run, "--rows", "5")
 }
 
 func TestDataShowRefuses(t *testing.T) {

@@ -8,34 +8,45 @@ import (
 	"unicode/utf8"
 
 	"attune/data"
+	"attune/data/chat"
 )
 
 // Line is a line of a text: up to a line end, or to where another state begins or the words of another message.
 type Line struct {
 	Rule   string // what is to be said above it: a cut, the begin of a part; "" = nothing
-	Who    string // whose words it holds, as "1 user"; "template" where it is the template's alone; "" for white space of that
+	Who    string // whose words it holds, as "1 user"; "template" where it is plain text of that, or that's alone; "" for its white space
 	State  State
 	Pieces []Piece
 }
 
 // Piece is a run of bytes that cannot be taken apart between tokens, with the tokens it stands for: one, several where
-// they meet within a character, none where the tokenizer leaves bytes out.
+// they meet within a character, none where the tokenizer leaves bytes out. A token that goes on behind a line end, or from
+// a message's words into what the template writes, has several pieces.
 type Piece struct {
 	From, To int    // of the example's Tokens
 	Text     string // "" for a token that stands for no bytes
 }
 
-// pieces cuts a text along its tokens, and behind each line end.
-func pieces(text string, tokens []Token) []Piece {
+// pieces cuts a text along its tokens, behind each line end, and where one of the runs begins or ends.
+func pieces(text string, tokens []Token, runs []chat.Span) []Piece {
 	var out []Piece
 	at := 0
 	add := func(from, to, end int) {
 		first := len(out)
 		for start := at; start < end; start = at {
-			for at < end && text[at] != '\n' {
+			for len(runs) > 0 && runs[0].End <= at {
+				runs = runs[1:]
+			}
+			stop := end
+			if len(runs) > 0 && runs[0].Start <= at {
+				stop = min(end, runs[0].End)
+			} else if len(runs) > 0 {
+				stop = min(end, runs[0].Start)
+			}
+			for at < stop && text[at] != '\n' {
 				at++
 			}
-			at = min(at+1, end)
+			at = min(at+1, stop)
 			out = append(out, Piece{from, to, text[start:at]})
 		}
 		if len(out) == first {
@@ -71,10 +82,10 @@ func boundary(text string, at int) int {
 	return at
 }
 
-// nobody and noRow are who a line belongs to where it holds no message's words.
+// Who a line belongs to where it holds no message's words; -1 is a text of no message: tools, the system prompt.
 const (
-	nobody = -2 // those of the template
-	noRow  = -1 // of no message: tools, the system prompt, a text
+	nobody = -2 // white space and special tokens of the template
+	markup = -3 // plain text of the template
 )
 
 // lines lays an example out.
@@ -84,13 +95,20 @@ func (r *Reader) lines(c data.Conversation, e *Example) []Line {
 	who := nobody // of the open line
 	open := false
 	state := Read
-	for _, p := range pieces(e.Text, e.Tokens) {
+	written, at := e.written(), 0
+	for _, p := range pieces(e.Text, e.Tokens, written) {
 		owner, label := nobody, ""
+		in := chat.Span{Start: at, End: at + len(p.Text)}
+		at = in.End
+		for len(written) > 0 && written[0].End <= in.Start {
+			written = written[1:]
+		}
 		if p.From < p.To {
-			t := &e.Tokens[p.From]
-			state = t.State
-			if t.Words {
-				owner, label = t.Origin.Message, t.Origin.Field
+			state = e.Tokens[p.From].State
+			if o, words := origin(e.Origins, in); len(written) > 0 && written[0].Start < in.End {
+				owner, label = markup, "template"
+			} else if words {
+				owner, label = o.Message, o.Field
 			}
 		}
 		rule, ruled := "", false
@@ -103,7 +121,7 @@ func (r *Reader) lines(c data.Conversation, e *Example) []Line {
 		other := owner != nobody && who != nobody && owner != who
 		if !open || ruled || out[len(out)-1].State != state || other {
 			var moved []Piece
-			if open && other && !ruled && out[len(out)-1].State == state {
+			if open && other && who != markup && !ruled && out[len(out)-1].State == state {
 				moved = r.opening(&out[len(out)-1], e.Tokens)
 			}
 			out = append(out, Line{Rule: rule, State: state, Pieces: moved})

@@ -36,9 +36,12 @@ type Summary struct {
 	Split         int
 	Dropped       int
 	TrainedLost   int
-	More          bool // rows of the file were not shown
-	Last          int  // number of the last row that was
+	Of            int // rows of the file, negative where there are more than were looked at
+	Last          int // number of the last row that was
 }
+
+// More: the file has rows behind those that were shown.
+func (s Summary) More() bool { return s.Of < 0 }
 
 // Add counts a row.
 func (s *Summary) Add(r Row) {
@@ -67,7 +70,7 @@ func (s *Summary) Add(r Row) {
 // Join adds another file's counts.
 func (s *Summary) Join(o Summary) {
 	s.Rows, s.Bad, s.Examples, s.Tokens, s.TrainedTokens = s.Rows+o.Rows, s.Bad+o.Bad, s.Examples+o.Examples, s.Tokens+o.Tokens, s.TrainedTokens+o.TrainedTokens
-	s.Cut, s.Split, s.Dropped, s.TrainedLost, s.More = s.Cut+o.Cut, s.Split+o.Split, s.Dropped+o.Dropped, s.TrainedLost+o.TrainedLost, s.More || o.More
+	s.Cut, s.Split, s.Dropped, s.TrainedLost = s.Cut+o.Cut, s.Split+o.Split, s.Dropped+o.Dropped, s.TrainedLost+o.TrainedLost
 }
 
 // String is the counts in words.
@@ -167,7 +170,7 @@ const asRead = "as it was read, not rendered"
 func (r *Row) unrendered() []Line {
 	var out []Line
 	for i, m := range r.read {
-		for _, p := range pieces(m.Content+string(m.ToolCalls)+"\n", nil) {
+		for _, p := range pieces(m.Content+string(m.ToolCalls)+"\n", nil, nil) {
 			out = append(out, Line{Who: fmt.Sprintf("%d %s", i, m.Role), Pieces: []Piece{p}})
 		}
 	}

@@ -185,17 +185,18 @@ func (r *Reader) plainSpecials(m corpus.Made) int {
 	return n
 }
 
-// Each calls f with the rows of a file that want names, in order. It is true if the file has rows behind those.
-func Each(ctx context.Context, file corpus.File, o corpus.Options, want Numbers, f func(Row) error) (more bool, err error) {
+// Each calls f with the rows of a file that want names, in order. It gives the number of rows that the file has, negative
+// where it has rows behind those.
+func Each(ctx context.Context, file corpus.File, o corpus.Options, want Numbers, f func(Row) error) (of int, err error) {
 	r, err := Open(file, o)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer r.Close()
 	for n := 1; ; n++ {
 		var row Row
 		if err := ctx.Err(); err != nil {
-			return false, err
+			return 0, err
 		}
 		if n > want.last() || !want.has(n) {
 			err = r.Skip()
@@ -204,9 +205,11 @@ func Each(ctx context.Context, file corpus.File, o corpus.Options, want Numbers,
 		}
 		switch {
 		case err == io.EOF:
-			return false, nil
-		case err != nil || n > want.last():
-			return err == nil, err
+			return n - 1, nil
+		case err != nil:
+			return 0, err
+		case n > want.last():
+			return -1, nil
 		}
 	}
 }

@@ -53,7 +53,7 @@ func printed(t testing.TB, p Printer, f corpus.File, o corpus.Options, want Numb
 	t.Helper()
 	sum := Summary{Path: f.Path}
 	var err error
-	sum.More, err = Each(t.Context(), f, o, want, func(r Row) error {
+	sum.Of, err = Each(t.Context(), f, o, want, func(r Row) error {
 		sum.Add(r)
 		return p.Row(r)
 	})
@@ -98,6 +98,67 @@ func TestDrawings(t *testing.T) {
 		_, rows, _ := strings.Cut(out.String(), "\n\n") // less the head, which is the same for all
 		return strings.ReplaceAll(strings.ReplaceAll(rows, f.Path, "rows.jsonl"), "\x1b", "^")
 	})
+}
+
+// What the template writes as plain text is not given to the message beside it: neither its markers, where the tokenizer
+// has them not, nor a role among them. Special tokens and a role between them stay with the message they open, and so does
+// what stands between a message's own words, or is the JSON of its call.
+func TestTheTemplatesOwnText(t *testing.T) {
+	for name, c := range map[string]struct{ template, row, want string }{
+		"plain markers": {"{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + ('<|end|>\n' if m.role == 'user' else '.<|im_end|>') }}{% endfor %}",
+			`{"messages":[{"role":"user","content":"Is it \"sour.\""},{"role":"assistant","content":"No\nit is not"}]}`, `
+  template      │<|user|>↵
+  0 user        │Is·it·"sour."
+  template      │<|end|>↵
+                │<|assistant|>↵
+  1 assistant  +│No↵
+               +│it·is·not
+  template     +│.«<|im_end|>»
+`},
+		"in one line": {"{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }}<|im_end|>{% endif %}{% endfor %}",
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"d"}]}`, `
+  template      │[INST]·
+  0 user        │a
+  template      │·[/INST]·
+  1 assistant  +│b«<|im_end|>»
+  template      │[INST]·
+  2 user        │c
+  template      │·[/INST]·
+  3 assistant  +│d«<|im_end|>»
+`},
+		"role before a colon": {"{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}",
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`, `
+  template      │«<|im_start|>»user:·
+  0 user        │a«<|im_end|>»
+  template      │«<|im_start|>»assistant:·
+  1 assistant  +│b«<|im_end|>»
+`},
+		"a tool call": {`{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}{% for c in m.tool_calls %}<call>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}</call>{% endfor %}<|im_end|>
+{% endfor %}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]}]}`, `
+  0 user        │«<|im_start|>»user↵
+                │a«<|im_end|>»↵
+  1 assistant   │«<|im_start|>»assistant↵
+               +│<call>{"name":·"f",·"arguments":·{"x":·1}}</call>«<|im_end|>»
+                │↵
+`},
+	} {
+		path := filepath.Join(t.TempDir(), "t.jinja")
+		if err := os.WriteFile(path, []byte(c.template), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := options(t, "chatml")
+		var err error
+		if o.Template, err = chat.Resolve(path, t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		printed(t, NewText(&out, About{}, TextOptions{}), file(t, c.row), o, First(1))
+		if _, got, _ := strings.Cut(out.String(), "%)\n"); !strings.HasPrefix("\n"+got, c.want+"\n") {
+			t.Errorf("%s:\n%s\nwant\n%s", name, out.String(), c.want)
+		}
+	}
 }
 
 // rowRead is what NewJSONL makes of a row.

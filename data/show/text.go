@@ -12,6 +12,7 @@ import (
 type TextOptions struct {
 	Color  bool // ANSI colours; without them special tokens stand in « »
 	Tokens bool // a table of the tokens behind each text
+	Width  int  // columns of the terminal, at which the texts are wrapped; 0 = they are not
 }
 
 // Select Graphic Rendition (ECMA-48 8.3.117).
@@ -31,6 +32,9 @@ type text struct {
 	o     TextOptions
 	style string // in force now
 	files int    // shown so far
+
+	left, column int    // of the open line: columns of its gutter, and where it ends so far
+	again        func() // writes its gutter once more
 }
 
 // NewText prints rows for a terminal or a file.
@@ -49,7 +53,7 @@ func NewText(w io.Writer, about About, o TextOptions) Printer {
 	t.put("", "  (no mark) read only  ")
 	t.put(sgrDim+";"+sgrStruck, "x cut away")
 	t.put("", "   characters: · blank  → tab  ↵ line end  ")
-	t.token(sgrInverse, "special token")
+	t.put(sgrInverse, t.marked("special token"))
 	t.put("", "\n")
 	return t
 }
@@ -66,12 +70,12 @@ func (t *text) put(style, s string) {
 	t.w.WriteString(s)
 }
 
-// token writes a special token so that it cannot be mistaken for text.
-func (t *text) token(style, s string) {
-	if !t.o.Color {
-		s = "«" + s + "»"
+// marked is a special token so that it cannot be mistaken for text.
+func (t *text) marked(s string) string {
+	if t.o.Color { // which is its own
+		return s
 	}
-	t.put(style, s)
+	return "«" + s + "»"
 }
 
 func (t *text) Row(r Row) error {
@@ -120,10 +124,7 @@ func (t *text) lines(lines []Line, e *Example) {
 		if l.Rule != "" {
 			t.put(sgrYellow, "  ---- "+l.Rule+" ----\n")
 		}
-		mark := [...]string{" ", "+", "x"}[l.State]
-		t.put(sgrDim, "  "+who[i]+strings.Repeat(" ", max(0, whoWidth-utf8.RuneCountInString(who[i])))+" ")
-		t.put(stateStyle(l.State), mark)
-		t.put(sgrDim, "│")
+		t.gutter(who[i], l.State)
 		for _, p := range l.Pieces {
 			t.piece(p, l.State, e)
 		}
@@ -136,17 +137,17 @@ func stateStyle(s State) string { return [...]string{"", sgrGreen, sgrDim + ";" 
 func (t *text) piece(p Piece, s State, e *Example) {
 	style := stateStyle(s)
 	if p.To == p.From+1 && (e.Tokens[p.From].Special || p.Text == "") {
-		t.token(join(style, sgrInverse), special(p, e))
+		t.flow(join(style, sgrInverse), t.marked(special(p, e)))
 		return
 	}
 	for _, g := range visible(p.Text) {
 		switch g.kind {
 		case plain:
-			t.put(style, g.text)
+			t.flow(style, g.text)
 		case escape:
-			t.put(join(style, sgrRed), g.text)
+			t.flow(join(style, sgrRed), g.text)
 		default:
-			t.put(join(style, sgrDim), g.text)
+			t.flow(join(style, sgrDim), g.text)
 		}
 	}
 }
@@ -189,17 +190,12 @@ func (t *text) tokens(e *Example) {
 			weight = "x"
 		}
 		t.put(stateStyle(tok.State), fmt.Sprintf("  %6d  %7d  %6s  ", i, tok.ID, weight))
-		s := shown(e.seen(i))
+		s, style := shown(e.seen(i)), stateStyle(tok.State)
 		if tok.Special {
-			t.token(join(stateStyle(tok.State), sgrInverse), s)
-		} else {
-			t.put(stateStyle(tok.State), s)
+			s, style = t.marked(s), join(style, sgrInverse)
 		}
-		n := utf8.RuneCountInString(s)
-		if tok.Special && !t.o.Color {
-			n += 2
-		}
-		t.put("", strings.Repeat(" ", max(0, formWidth-n))+"  ")
+		t.put(style, s)
+		t.put("", strings.Repeat(" ", max(0, formWidth-utf8.RuneCountInString(s)))+"  ")
 		t.put(sgrDim, oneLine(tok.From())+"\n")
 	}
 }
@@ -209,8 +205,11 @@ func (t *text) File(s Summary) error {
 	t.put("", "\n")
 	t.put(sgrBold, oneLine(s.Path))
 	t.put("", "  shown: "+s.String()+"\n")
-	if s.More {
-		t.put(sgrDim, fmt.Sprintf("the file has more: --rows %d-%d\n", s.Last+1, s.Last+max(2, s.Rows)))
+	switch {
+	case s.More():
+		t.put(sgrDim, fmt.Sprintf("the file has more rows; --rows %d-%d shows the next\n", s.Last+1, s.Last+max(2, s.Rows)))
+	case s.Rows == 0 && s.Of > 0:
+		t.put(sgrDim, "the file has "+count(s.Of, "row")+"\n")
 	}
 	t.put("", "")
 	return t.w.Flush()

@@ -55,9 +55,22 @@ func TestPieces(t *testing.T) {
 			tokens[i].Span = chat.Span{Start: from, End: to}
 			at = max(at, from)
 		}
+		var runs []chat.Span
+		for end := 0; rapid.Bool().Draw(t, "run"); {
+			from := boundary(text, rapid.IntRange(end, len(text)).Draw(t, "from"))
+			end = boundary(text, rapid.IntRange(from, len(text)).Draw(t, "to"))
+			if runs = append(runs, chat.Span{Start: from, End: end}); end == len(text) {
+				break
+			}
+		}
 		var b strings.Builder
 		next := 0
-		for _, p := range pieces(text, tokens) {
+		for _, p := range pieces(text, tokens, runs) {
+			for _, r := range runs {
+				if a, z := b.Len(), b.Len()+len(p.Text); r.Start < r.End && (a < r.Start && r.Start < z || a < r.End && r.End < z) {
+					t.Fatalf("%q is in and out of the run %v of %q", p.Text, r, text)
+				}
+			}
 			if b.WriteString(p.Text); !utf8.ValidString(p.Text) {
 				t.Fatalf("%q is cut within a character: %q", text, p.Text)
 			}
@@ -65,8 +78,8 @@ func TestPieces(t *testing.T) {
 				t.Fatalf("%q goes on behind a line end", p.Text)
 			}
 			if p.From < p.To {
-				if p.From != next && p.To != next { // a token that spans lines is in a piece of each
-					t.Fatalf("pieces %v of %v", pieces(text, tokens), tokens)
+				if p.From != next && p.To != next { // a token that spans lines or runs is in a piece of each
+					t.Fatalf("pieces %v of %v", pieces(text, tokens, runs), tokens)
 				}
 				next = p.To
 			}

@@ -31,7 +31,7 @@ const barWidth = 24
 // NewProgress shows on w the way from done to total of what label names ("step", "row"); total 0 = unknown.
 func NewProgress(w io.Writer, label string, done, total int) *Progress {
 	p := &Progress{w: w, label: label, total: total, first: done, start: time.Now(), last: time.Now(), every: 2 * time.Second}
-	if f, ok := w.(*os.File); ok && columns(f) > 0 {
+	if f, ok := w.(*os.File); ok && Columns(f) > 0 {
 		p.terminal, p.every, p.last = f, 100*time.Millisecond, time.Time{}
 		if total > done {
 			p.Step(done) // the first step may take long
@@ -40,14 +40,12 @@ func NewProgress(w io.Writer, label string, done, total int) *Progress {
 	return p
 }
 
-// IsTerminal: w is a terminal.
-func IsTerminal(w io.Writer) bool {
+// Columns is how wide the terminal w is, 0 where it is none.
+func Columns(w io.Writer) int {
 	f, ok := w.(*os.File)
-	return ok && columns(f) > 0
-}
-
-// columns is how wide the terminal f is, 0 where it is none.
-func columns(f *os.File) int {
+	if !ok {
+		return 0
+	}
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
 		return 0
@@ -69,7 +67,7 @@ func (p *Progress) Step(done int, notes ...string) {
 		fmt.Fprintln(p.w, p.line(done, notes, "", 1<<30))
 		return
 	}
-	width := columns(p.terminal) - 1 // in the last column some terminals go on to the next line
+	width := Columns(p.terminal) - 1 // in the last column some terminals go on to the next line
 	line := p.line(done, notes, "", width)
 	if room := width - utf8.RuneCountInString(line) - 1; p.total > 0 && room >= 10 {
 		line = p.line(done, notes, p.bar(done, min(room, barWidth)), width)
@@ -125,14 +123,14 @@ func (p *Progress) Say(line string) {
 	p.Done()
 	fmt.Fprintln(p.w, line)
 	if shown != "" {
-		p.draw(shown, columns(p.terminal)-1)
+		p.draw(shown, Columns(p.terminal)-1)
 	}
 }
 
 // Done takes the bar away.
 func (p *Progress) Done() {
 	if p.shown != "" {
-		p.draw("", columns(p.terminal)-1)
+		p.draw("", Columns(p.terminal)-1)
 		fmt.Fprint(p.w, "\r")
 		p.shown = ""
 	}
