@@ -70,7 +70,7 @@ func (t *text) hash() string {
 
 // corpusOptions are those of a run file, for a run of that date.
 func (t *text) corpusOptions(c config.Config, date time.Time) corpus.Options {
-	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.own, Doubts: t.doubts, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
+	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.own, Ends: t.stops, Doubts: t.doubts, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
 		Seed: uint64(c.Train.Seed), Now: date, MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength), MaxCutShare: &c.Data.MaxCutShare, Kwargs: c.TemplateKwargs}
 }
 

@@ -25,9 +25,6 @@ const (
 	LevelError   = "error"
 )
 
-// CheckStops is the Check of the finding that says whether generation stops where the template ends an answer.
-const CheckStops = "stops"
-
 // Check looks at a model directory's template (or the one that setting names, see Resolve) as training and serving will
 // use it: which conversations it renders, how an answer ends and begins, and what the tokenizer and
 // generation_config.json say of the same tokens. The error is about files that cannot be read.

@@ -90,7 +90,7 @@ func turnEnds(r Rendering, message int) int {
 
 // stops: whoever generates is told to stop at the token that ends a turn.
 func (k *checker) stops() {
-	const check = CheckStops
+	const check = "stops"
 	if k.end == "" {
 		return
 	}

@@ -18,7 +18,7 @@ type tally struct {
 	unserved   int // of these, those that generation would begin otherwise
 	opening    chat.Opening
 	rewritten  several // rows with earlier turns in examples of their own
-	turnStops  int     // trained tokens at which the model stops, in rows that are no plain text
+	turnEnds   int     // trained tokens that end a turn, in rows that are no plain text
 	padTrained int     // trained tokens that are the padding token and end nothing
 	padIn      int     // examples with such
 }
@@ -69,10 +69,12 @@ func (b *builder) trained(e data.Example, text bool) {
 		case slices.Contains(b.o.Stops, id):
 			b.report.StopsTrained++
 			if !text {
-				b.turnStops++
+				b.turnEnds++
 			}
 		case padded && id == pad:
 			n++
+		case slices.Contains(b.o.Ends, id) && !text:
+			b.turnEnds++
 		}
 	}
 	if b.padTrained += n; n > 0 {
@@ -94,7 +96,7 @@ func (b *builder) check() error {
 		token, id, _ := b.o.Tokenizer.PAD()
 		return refuse("set pad_token in tokenizer_config.json to a token that no text uses, or take it out of the rows or the template",
 			"the padding token %q (id %d) is trained %d times in %d of %d examples, and other trainers and servers take it for nothing", token, id, b.padTrained, b.padIn, r.Examples)
-	case b.turnStops == 0 && b.texts < r.Rows:
+	case b.turnEnds == 0 && b.texts < r.Rows:
 		return b.endless(refuse)
 	case b.o.MaxCutShare != nil && float64(b.over)/float64(max(1, r.Rows)) > *b.o.MaxCutShare:
 		return refuse(fmt.Sprintf("%s, set %s to split, or raise data.max_cut_share", b.raise(), b.o.Names.Overlength), "%s, more than data.max_cut_share %g allows", b.share(), *b.o.MaxCutShare)
@@ -102,13 +104,9 @@ func (b *builder) check() error {
 	return nil
 }
 
-// endless says why no answer's end is trained: the model is not told to stop where the template ends one, or the ends are cut.
+// endless says why no answer's end is trained. One at which the model's own files do not stop is trained and doubted: a base
+// model learns to end its turns before its files say so.
 func (b *builder) endless(refuse func(do, format string, args ...any) error) error {
-	for _, d := range b.o.Doubts {
-		if d.Check == chat.CheckStops {
-			return refuse(d.Do+", or set template to the one the model was made for", "no token at which the model stops is ever trained in %d examples: %s", b.report.Examples, d.What)
-		}
-	}
 	what := fmt.Sprintf("no end-of-turn token is ever trained in %d examples, so the model would not learn to stop", b.report.Examples)
 	if b.over > 0 {
 		return refuse(b.raise(), "%s: %s", what, b.share())

@@ -138,6 +138,9 @@ func ofModel(t *testing.T, source, generation string) Options {
 	if o.Stops, err = chat.OwnStops(o.Tokenizer, dir); err != nil {
 		t.Fatal(err)
 	}
+	if o.Ends, err = o.Template.Stops(o.Tokenizer, dir); err != nil {
+		t.Fatal(err)
+	}
 	if o.Doubts, err = o.Template.Doubts(o.Tokenizer, dir); err != nil {
 		t.Fatal(err)
 	}
@@ -157,19 +160,19 @@ func TestTheModelsFilesSayWhatEndsATurn(t *testing.T) {
 	readOne(t, f, ofModel(t, "{% for m in messages %}{{ m.content }}<pad>{% endfor %}", `{"eos_token_id": [3, 4]}`))
 
 	o = ofModel(t, "{% for m in messages %}{{ m.content }}</s>{% endfor %}", ends3)
-	want := f.Path + `: no token at which the model stops is ever trained in 2 examples: generation_config.json stops at [3], not at 1 (</s>), which ends a turn: other servers would go on; ` +
-		"add 1 to eos_token_id of generation_config.json, or set template to the one the model was made for"
-	if got := refusal(t, f, o); got != want {
-		t.Errorf("\n got %s\nwant %s", got, want)
+	// A base model learns the ends of turns before its files say so: a warning, with the ids.
+	_, r := readOne(t, f, o)
+	if want := f.Path + ": generation_config.json stops at [3], not at 1 (</s>), which ends a turn: other servers would go on; add 1"; r.StopsTrained != 0 || r.Warnings != 1 || !strings.HasPrefix(r.Odd[0], want) {
+		t.Errorf("%d stops, %q", r.StopsTrained, r.Odd)
 	}
-	// A text's end is not a turn's.
-	if got := refusal(t, rows(t, `{"text":"x"}`, `{"format":"messages",`+pair("q", "a")[1:]), o); !strings.Contains(got, "ever trained in 2 examples") {
+	// Without any end it is refused, and a text's end is not a turn's.
+	o.Ends = nil
+	if got := refusal(t, rows(t, `{"text":"x"}`, `{"format":"messages",`+pair("q", "a")[1:]), o); !strings.Contains(got, "no end-of-turn token is ever trained in 2 examples") {
 		t.Errorf("beside a text: %s", got)
 	}
-	// Where some turns end where the model stops it is a warning, with the ids.
 	o = ofModel(t, "{% for m in messages %}{{ m.content }}{{ '<|im_end|>' if m.content == 'stop' else '</s>' }}{% endfor %}", ends3)
 	f = rows(t, pair("q", "a"), pair("q", "stop"))
-	_, r := readOne(t, f, o)
+	_, r = readOne(t, f, o)
 	if want := f.Path + ": generation_config.json stops at [3], not at 1 (</s>), which ends a turn: other servers would go on; add 1"; r.StopsTrained != 1 || r.Warnings != 1 || !strings.HasPrefix(r.Odd[0], want) {
 		t.Errorf("%d stops, %q", r.StopsTrained, r.Odd)
 	}

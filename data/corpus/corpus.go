@@ -25,6 +25,7 @@ type Options struct {
 	Tokenizer   *tokenizer.Tokenizer
 	Doubts      []chat.Finding // of the template, see chat.Template.Doubts; said of each file
 	Stops       []int32        // ids at which the model stops by its own files, see chat.OwnStops
+	Ends        []int32        // ids that end a turn: those, and what the template writes behind an answer, see chat.Template.Stops
 	TrainOn     string         // all | last
 	System      string         // for conversations that have no system message
 	SystemRatio float64        // share of the rows that get it
