@@ -58,6 +58,9 @@ func (l *lines) readLine() (raw []byte, tooLong bool, err error) {
 			if err == nil && len(l.buf) == 0 {
 				return part, false, nil // the line lies whole in the reader's buffer
 			}
+			if len(l.buf) > MaxRow/8 && cap(l.buf) < MaxRow { // at once: on the way there as much again would be thrown away
+				l.buf = append(make([]byte, 0, MaxRow), l.buf...)
+			}
 			l.buf = append(l.buf, part...)
 		}
 		switch {

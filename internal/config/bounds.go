@@ -8,10 +8,10 @@ import (
 )
 
 // Bounds on run files that their readers do not have. Those of YAML and JSON bound how deep a file nests and what its aliases
-// stand for; that of TOML calls itself at every bracket; YAML's and TOML's compare each key with all others of its section.
+// stand for; that of TOML calls itself at every bracket and makes a section at every dot; YAML's and TOML's compare each key with all others of its section.
 const (
 	maxKeys  = 1 << 10 // of a section of a YAML file
-	maxMarks = 1 << 14 // opening brackets and equals signs of a TOML file
+	maxMarks = 1 << 14 // opening brackets, equals signs and dots of a TOML file
 )
 
 // bounded refuses what would take long to read.
@@ -19,11 +19,11 @@ func bounded(kind string, raw []byte) error {
 	switch kind {
 	case "toml":
 		n := 0
-		for _, mark := range []string{"[", "{", "="} {
+		for _, mark := range []string{"[", "{", "=", "."} {
 			n += bytes.Count(raw, []byte(mark))
 		}
 		if n > maxMarks {
-			return fmt.Errorf("%d brackets and equals signs; a run file has at most %d", n, maxMarks)
+			return fmt.Errorf("%d brackets, equals signs and dots; a run file has at most %d", n, maxMarks)
 		}
 	case "yaml", "yml":
 		var root yaml.Node
