@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"attune/engine/model"
+	"attune/internal/reftest"
 )
 
 // The exit codes of --help, each by what a user would get it for, and a word of what is said.
@@ -115,7 +116,7 @@ func TestBadFilesByCommand(t *testing.T) {
 		Lines  []int
 		Effect string
 	}
-	readJSON(t, shared(t, "data", "bad", "cases.json"), &cases)
+	readJSON(t, reftest.Path(t, "data", "bad", "cases.json"), &cases)
 	only := map[string][]int{ // see data/source's test for the reasons
 		"null-text.jsonl": {4}, "sharegpt-roles.jsonl": {5}, "ends-with-user.jsonl": {3},
 		"huge-line.jsonl": {2}, // over data.max_length
@@ -125,7 +126,7 @@ func TestBadFilesByCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range cases {
-		path := shared(t, "data", "bad", c.File)
+		path := reftest.Path(t, "data", "bad", c.File)
 		lines := only[c.File]
 		if lines == nil && c.Effect == "unusable" {
 			lines = c.Lines

@@ -9,6 +9,7 @@ import (
 
 	"attune/data/chat"
 	"attune/engine/model"
+	"attune/internal/reftest"
 )
 
 // renderQuestion is a line of `template render`.
@@ -27,7 +28,7 @@ type renderAnswer struct{ Text, Error *string }
 // Every published case through the command: the text to the byte, a template's own refusal word for word, and an error
 // where transformers has one.
 func TestTemplateRenderPublished(t *testing.T) {
-	dir := shared(t, "chat_templates")
+	dir := reftest.Path(t, "chat_templates")
 	type wanted struct {
 		Template, Case, Error string
 		ErrorType             string `json:"error_type"`

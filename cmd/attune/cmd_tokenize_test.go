@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"attune/engine/model"
+	"attune/internal/reftest"
 )
 
 type tokenizeQuestion struct {
@@ -22,7 +23,7 @@ type tokenizeAnswer struct {
 
 // Every vector of every published tokenizer through the command.
 func TestTokenizePublished(t *testing.T) {
-	dirs, err := filepath.Glob(filepath.Join(shared(t, "tokenizers"), "*", "vectors.jsonl"))
+	dirs, err := filepath.Glob(filepath.Join(reftest.Path(t, "tokenizers"), "*", "vectors.jsonl"))
 	if err != nil || len(dirs) < 5 {
 		t.Fatal("no vectors", err)
 	}

@@ -11,22 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"attune/internal/reftest"
 	"attune/internal/safetensors"
 )
-
-// shared is the folder of reference data made outside (see docs/testing.md), or a skip where it is not there.
-func shared(t *testing.T, parts ...string) string {
-	t.Helper()
-	root := os.Getenv("ATTUNE_TEST_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs reference data at %s (set ATTUNE_TEST_SHARED)", path)
-	}
-	return path
-}
 
 // attune runs a command line in this process and gives what it printed.
 func attune(t *testing.T, args ...string) (stdout string, code int) {
@@ -120,7 +107,7 @@ func readMetrics(t *testing.T, dir string) (steps []metricLine, evals map[int]fl
 // goldenRun trains a reference case by the program's own command and gives its run directory.
 func goldenRun(t *testing.T, name string, extra ...string) string {
 	t.Helper()
-	dir := shared(t, "goldens", name)
+	dir := reftest.Path(t, "goldens", name)
 	var r recipe
 	readJSON(t, filepath.Join(dir, "recipe.json"), &r)
 	runDir := filepath.Join(t.TempDir(), "run")
@@ -172,7 +159,7 @@ func TestGoldens(t *testing.T) {
 	for _, name := range goldenCases {
 		t.Run(name, func(t *testing.T) {
 			var want expectation
-			readJSON(t, filepath.Join(shared(t, "goldens", name), "expected.json"), &want)
+			readJSON(t, filepath.Join(reftest.Path(t, "goldens", name), "expected.json"), &want)
 			dir := goldenRun(t, name)
 			compareSteps(t, dir, want, 1e-4, 1e-3)
 			compareBase(t, name, want)
@@ -211,7 +198,7 @@ func compareSteps(t *testing.T, dir string, want expectation, lossTol, normTol f
 // compareBase holds the loss of the model without its adapter, the reference's eval_loss_before.
 func compareBase(t *testing.T, name string, want expectation) {
 	t.Helper()
-	dir := shared(t, "goldens", name)
+	dir := reftest.Path(t, "goldens", name)
 	out, code := attune(t, "eval", "--json", "--dtype", "float32", "--max-length", "384", "--overlength", "truncate",
 		"--model", filepath.Join(dir, "model"), "--data", filepath.Join(dir, "eval.jsonl"))
 	if code != 0 {
@@ -229,7 +216,7 @@ func compareBase(t *testing.T, name string, want expectation) {
 // compareWeights holds the final tensors to PEFT's or transformers'.
 func compareWeights(t *testing.T, name, dir string) {
 	t.Helper()
-	ours, theirs := filepath.Join(dir, adapterDir, "adapter_model.safetensors"), shared(t, "goldens", name)
+	ours, theirs := filepath.Join(dir, adapterDir, "adapter_model.safetensors"), reftest.Path(t, "goldens", name)
 	if _, err := os.Stat(ours); err == nil {
 		theirs = filepath.Join(theirs, "adapter_final", "adapter_model.safetensors")
 	} else {
@@ -293,7 +280,7 @@ func compareGreedy(t *testing.T, name, dir string, want expectation) {
 	}
 	args := []string{"generate", "--raw", "--greedy", "--json", "--dtype", "float32", "--max-new-tokens", "24", "--prompts", prompts}
 	if _, err := os.Stat(filepath.Join(dir, adapterDir)); err == nil {
-		args = append(args, "--model", filepath.Join(shared(t, "goldens", name), "model"), "--adapter", filepath.Join(dir, adapterDir))
+		args = append(args, "--model", filepath.Join(reftest.Path(t, "goldens", name), "model"), "--adapter", filepath.Join(dir, adapterDir))
 	} else {
 		args = append(args, "--model", filepath.Join(dir, modelDir))
 	}
@@ -331,7 +318,7 @@ func compareGreedy(t *testing.T, name, dir string, want expectation) {
 // The step's loss does not depend on how its examples are packed, and not a bit of a run on the number of threads.
 func TestGoldensWhateverThePacking(t *testing.T) {
 	var want expectation
-	readJSON(t, filepath.Join(shared(t, "goldens", goldenCases[0]), "expected.json"), &want)
+	readJSON(t, filepath.Join(reftest.Path(t, "goldens", goldenCases[0]), "expected.json"), &want)
 	for _, name := range goldenCases {
 		t.Run(name, func(t *testing.T) {
 			one := goldenRun(t, name, "compute.micro_batch_tokens=2048", "compute.threads=1")

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"attune/internal/reftest"
 )
 
 // What attune trains loads in PEFT (an adapter) or transformers (a model), and the logits behind every id agree with
@@ -18,7 +20,7 @@ func TestPEFTLoadsWhatWasTrained(t *testing.T) {
 	}
 	for _, name := range goldenCases {
 		t.Run(name, func(t *testing.T) {
-			golden, run := shared(t, "goldens", name), goldenRun(t, name)
+			golden, run := reftest.Path(t, "goldens", name), goldenRun(t, name)
 			base, adapter := filepath.Join(golden, "model"), filepath.Join(run, adapterDir)
 			if _, err := os.Stat(adapter); err != nil {
 				base, adapter = filepath.Join(run, modelDir), "" // a full run

@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"attune/internal/reftest"
 )
 
 // The README's "Look at your data first" is what data show prints of that row with SmolLM2's tokenizer and template, less the
 // head that it says is left out. scripts/readme.sh runs the commands of "Use it".
 func TestREADMEShowsWhatIsPrinted(t *testing.T) {
-	model, template := shared(t, "tokenizers", "smollm2"), shared(t, "chat_templates", "smollm2-instruct.jinja")
+	model, template := reftest.Path(t, "tokenizers", "smollm2"), reftest.Path(t, "chat_templates", "smollm2-instruct.jinja")
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -15,11 +15,12 @@ import (
 	"attune/engine/eval"
 	"attune/engine/generate"
 	"attune/engine/session"
+	"attune/internal/reftest"
 )
 
 // The author of stories260K published what it says by greedy decoding: 200 and 256 tokens behind the begin token.
 func TestStoriesRepeatsItsAuthor(t *testing.T) {
-	dir := shared(t, "models", "stories260K")
+	dir := reftest.Path(t, "models", "stories260K")
 	var want struct {
 		PromptIDs []int32 `json:"prompt_ids"`
 		Steps200  struct {
@@ -83,7 +84,7 @@ func TestReferenceModels(t *testing.T) {
 	var all struct {
 		Models []reference `json:"models"`
 	}
-	readJSON(t, shared(t, "models", "reference.json"), &all)
+	readJSON(t, reftest.Path(t, "models", "reference.json"), &all)
 	for _, ref := range all.Models {
 		t.Run(ref.Model, func(t *testing.T) {
 			l := openFloat32(t, referenceDir(t, ref.Model), "")
@@ -99,7 +100,7 @@ func TestReferenceModels(t *testing.T) {
 func referenceDir(t *testing.T, model string) string {
 	t.Helper()
 	if model != "smollm2-135m-instruct" {
-		return shared(t, "models", model)
+		return reftest.Path(t, "models", model)
 	}
 	dir := os.Getenv("ATTUNE_TEST_SMOLLM2")
 	if dir == "" {

@@ -1,29 +1,15 @@
 package jinja
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 	"unicode/utf8"
-)
 
-// shared finds the published templates and renderings that lie outside the repository.
-func shared(t testing.TB, name string) string {
-	t.Helper()
-	root := os.Getenv("ATTUNE_TEST_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(root, name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs ../shared (or ATTUNE_TEST_SHARED): %v", err)
-	}
-	return path
-}
+	"attune/internal/reftest"
+)
 
 type templateCase struct {
 	Template       string          `json:"template"`
@@ -42,22 +28,7 @@ type templateCase struct {
 }
 
 func readCases(t testing.TB) []templateCase {
-	f, err := os.Open(shared(t, "chat_templates/cases.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var out []templateCase
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<22)
-	for sc.Scan() {
-		var c templateCase
-		if err := json.Unmarshal(sc.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, c)
-	}
-	return out
+	return reftest.Lines[templateCase](t, reftest.Path(t, "chat_templates", "cases.jsonl"))
 }
 
 // conversation reads messages as transformers hands them to a template, every string marked with its message and key.
@@ -120,7 +91,7 @@ func (c *templateCase) vars(t testing.TB) (map[string]any, Options) {
 }
 
 func compileFile(t testing.TB, name string) *Template {
-	src, err := os.ReadFile(shared(t, "chat_templates/"+name))
+	src, err := os.ReadFile(reftest.Path(t, "chat_templates", name))
 	if err != nil {
 		t.Fatal(err)
 	}

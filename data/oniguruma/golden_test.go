@@ -1,38 +1,20 @@
 package oniguruma
 
 import (
-	"bufio"
 	"encoding/binary"
-	"encoding/json"
 	"hash/crc32"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"attune/internal/reftest"
 )
 
 type piece struct {
 	lo, hi int
 	match  bool
-}
-
-func lines[T any](t testing.TB, path string) []T {
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all []T
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var v T
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	return all
 }
 
 func cut(t rapid.TB, re *Regexp, s string) []piece {
@@ -61,7 +43,7 @@ type golden struct {
 func TestCases(t *testing.T) {
 	refused := []string{`\K`, `\G`, `\R`, `\X`, `(a)\1`, `(?<n>a)`, `\g<0>`, `(?~a)`, `(?x: a b)`, `\pL`, `(?<=a*)b`, `\0`, `\cA`, `a{3,2}`}
 	compiled := map[string]*Regexp{}
-	for _, g := range lines[golden](t, "testdata/cases.jsonl") {
+	for _, g := range reftest.Lines[golden](t, "testdata/cases.jsonl") {
 		re, ok := compiled[g.Pattern]
 		if !ok {
 			var err error
@@ -98,7 +80,7 @@ func TestCases(t *testing.T) {
 
 // TestSets holds sets of characters, one by one, to Oniguruma's.
 func TestSets(t *testing.T) {
-	sets := lines[struct {
+	sets := reftest.Lines[struct {
 		Set        string `json:"set"`
 		Characters int    `json:"characters"`
 		CRC32      uint32 `json:"crc32"`

@@ -16,6 +16,7 @@ import (
 	"attune/data/chat"
 	"attune/data/corpus"
 	"attune/data/tokenizer"
+	"attune/internal/reftest"
 )
 
 // options are a builtin template over a tokenizer with one id a byte.
@@ -261,13 +262,7 @@ func TestShowsWhatIsTrained(t *testing.T) {
 
 // As TestShowsWhatIsTrained, on published rows of each schema with a published tokenizer and template.
 func TestShowsWhatIsTrainedOfPublishedRows(t *testing.T) {
-	shared := os.Getenv("ATTUNE_TEST_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "..", "shared")
-	}
-	if _, err := os.Stat(shared); err != nil {
-		t.Skip("needs ../shared: published rows, tokenizers and templates")
-	}
+	shared := reftest.Path(t)
 	for _, c := range []struct {
 		tokenizer, template string
 		rows                []string // SmolLM2's template knows no tools, and of messages.jsonl some have

@@ -12,19 +12,8 @@ import (
 	"testing"
 
 	"attune/data"
+	"attune/internal/reftest"
 )
-
-func shared(t *testing.T, path ...string) string {
-	t.Helper()
-	dir := os.Getenv("ATTUNE_TEST_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("needs ../shared or ATTUNE_TEST_SHARED")
-	}
-	return filepath.Join(append([]string{dir}, path...)...)
-}
 
 func readJSON(t *testing.T, path string, to any) {
 	t.Helper()
@@ -58,7 +47,7 @@ func TestBadFiles(t *testing.T) {
 		Class  string
 		Effect string
 	}
-	readJSON(t, shared(t, "data", "bad", "cases.json"), &cases)
+	readJSON(t, reftest.Path(t, "data", "bad", "cases.json"), &cases)
 	if len(cases) < 30 {
 		t.Fatalf("%d cases", len(cases))
 	}
@@ -72,7 +61,7 @@ func TestBadFiles(t *testing.T) {
 				want = e.lines
 			}
 			warnings := map[WarningKind][]int{}
-			path := shared(t, "data", "bad", c.File)
+			path := reftest.Path(t, "data", "bad", c.File)
 			err := Each(path, Options{Warn: func(w Warning) { warnings[w.Kind] = append(warnings[w.Kind], w.Line) }},
 				func(data.Conversation) error { return nil })
 			var got []int
@@ -134,7 +123,7 @@ func TestSharedFiles(t *testing.T) {
 		{"llama-factory/dataset_info.json", "", 0, "several lines"},
 		{"open-assistant/en_100_tree.jsonl", "", 0, "message tree"},
 	} {
-		path := shared(t, "data", filepath.FromSlash(c.file))
+		path := reftest.Path(t, "data", filepath.FromSlash(c.file))
 		rows, err := ReadAll(path, Options{})
 		if c.refused != "" {
 			var all *Errors
@@ -156,11 +145,11 @@ func TestSharedFiles(t *testing.T) {
 
 // TestArrayEqualsLines: the same rows in both containers.
 func TestArrayEqualsLines(t *testing.T) {
-	a, err := ReadAll(shared(t, "data", "alpaca.json"), Options{})
+	a, err := ReadAll(reftest.Path(t, "data", "alpaca.json"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ReadAll(shared(t, "data", "alpaca.jsonl"), Options{})
+	b, err := ReadAll(reftest.Path(t, "data", "alpaca.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,15 +166,15 @@ func TestArrayEqualsLines(t *testing.T) {
 // TestToolCallsEqualOpenAIForm: messages.jsonl holds some rows of the ShareGPT file rewritten in OpenAI form by its
 // author; reading the originals gives the same conversations.
 func TestToolCallsEqualOpenAIForm(t *testing.T) {
-	originals, err := ReadAll(shared(t, "data", "llama-factory", "glaive_toolcall_en_demo.json"), Options{})
+	originals, err := ReadAll(reftest.Path(t, "data", "llama-factory", "glaive_toolcall_en_demo.json"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(shared(t, "data", "messages.jsonl"))
+	text, err := os.ReadFile(reftest.Path(t, "data", "messages.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rewritten, err := ReadAll(shared(t, "data", "messages.jsonl"), Options{})
+	rewritten, err := ReadAll(reftest.Path(t, "data", "messages.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,12 +221,12 @@ func TestGoldenTexts(t *testing.T) {
 	for name, turn := range map[string]func(role, text string) string{
 		"llama-chatml-lora": chatml, "llama-zephyr-full": zephyr, "qwen2-chatml-multiturn": chatml, "qwen3-chatml-system": chatml,
 	} {
-		rows, err := ReadAll(shared(t, "goldens", name, "train.jsonl"), Options{})
+		rows, err := ReadAll(reftest.Path(t, "goldens", name, "train.jsonl"), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var expected struct{ Examples []struct{ Text string } }
-		readJSON(t, shared(t, "goldens", name, "expected.json"), &expected)
+		readJSON(t, reftest.Path(t, "goldens", name, "expected.json"), &expected)
 		if len(expected.Examples) == 0 {
 			t.Fatalf("%s has no examples", name)
 		}
@@ -255,7 +244,7 @@ func TestGoldenTexts(t *testing.T) {
 
 // TestWeightedTurns: LLaMA-Factory's rows of weighted turns, whose content is a list of parts.
 func TestWeightedTurns(t *testing.T) {
-	rows, err := ReadAll(shared(t, "data", "llama-factory", "v1_sft_demo.jsonl"), Options{})
+	rows, err := ReadAll(reftest.Path(t, "data", "llama-factory", "v1_sft_demo.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,26 +1,15 @@
 package tokenizer
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
-)
 
-// shared is the folder of real models, tokenizers and data made outside; the test is skipped where there is none.
-func shared(t testing.TB) string {
-	dir := os.Getenv("ATTUNE_TEST_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "tokenizers")); err != nil {
-		t.Skip("needs ../shared (or ATTUNE_TEST_SHARED): tokenizers with vectors made by Hugging Face tokenizers")
-	}
-	return dir
-}
+	"attune/internal/reftest"
+)
 
 type vector struct {
 	Text               string  `json:"text"`
@@ -30,31 +19,12 @@ type vector struct {
 	DecodedSkipSpecial *string `json:"decoded_skip_special"`
 }
 
-func lines[T any](t testing.TB, path string) []T {
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all []T
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 16<<20)
-	for s.Scan() {
-		var v T
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	return all
-}
-
 // TestVectors holds ids and decoded text to Hugging Face tokenizers 0.23.
 func TestVectors(t *testing.T) {
 	for _, name := range []string{"gpt2", "smollm2", "qwen3", "stories260K", "mistral-v0.1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := filepath.Join(shared(t), "tokenizers", name)
+			dir := reftest.Path(t, "tokenizers", name)
 			tok, err := Load(dir)
 			if err != nil {
 				t.Fatal(err)
@@ -67,7 +37,7 @@ func TestVectors(t *testing.T) {
 // checkVectors holds a tokenizer to the vectors.jsonl, of at least that many, and decode.jsonl of a folder.
 func checkVectors(t *testing.T, tok *Tokenizer, dir string, atLeast int) {
 	t.Helper()
-	vectors := lines[vector](t, filepath.Join(dir, "vectors.jsonl"))
+	vectors := reftest.Lines[vector](t, filepath.Join(dir, "vectors.jsonl"))
 	if len(vectors) < atLeast {
 		t.Fatalf("%d vectors, not %d", len(vectors), atLeast)
 	}
@@ -82,7 +52,7 @@ func checkVectors(t *testing.T, tok *Tokenizer, dir string, atLeast int) {
 		checkOffsets(t, v.Text, enc)
 		checkDecode(t, tok, v)
 	}
-	for _, v := range lines[vector](t, filepath.Join(dir, "decode.jsonl")) {
+	for _, v := range reftest.Lines[vector](t, filepath.Join(dir, "decode.jsonl")) {
 		checkDecode(t, tok, v)
 	}
 }
@@ -120,7 +90,7 @@ func checkOffsets(t *testing.T, text string, enc Encoding) {
 
 // TestGoldens holds the tokenizers of the reference cases, written by transformers 5, to the ids trained on.
 func TestGoldens(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(shared(t), "goldens", "*", "expected.json"))
+	cases, err := filepath.Glob(filepath.Join(reftest.Path(t, "goldens"), "*", "expected.json"))
 	if err != nil || len(cases) == 0 {
 		t.Fatal("no goldens", err)
 	}
@@ -184,7 +154,7 @@ func recipeLength(t *testing.T, dir string) int {
 
 // alpaca is English text to measure with.
 func alpaca(t testing.TB) string {
-	raw, err := os.ReadFile(filepath.Join(shared(t), "data", "alpaca.json"))
+	raw, err := os.ReadFile(reftest.Path(t, "data", "alpaca.json"))
 	if err != nil {
 		t.Skip("needs data/alpaca.json in ../shared")
 	}
@@ -217,7 +187,7 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	for _, name := range []string{"gpt2", "smollm2", "qwen3", "mistral-v0.1"} {
 		b.Run(name, func(b *testing.B) {
-			tok, err := Load(filepath.Join(shared(b), "tokenizers", name))
+			tok, err := Load(reftest.Path(b, "tokenizers", name))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -235,7 +205,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	dir := filepath.Join(shared(b), "tokenizers", "qwen3")
+	dir := reftest.Path(b, "tokenizers", "qwen3")
 	for b.Loop() {
 		if _, err := Load(dir); err != nil {
 			b.Fatal(err)

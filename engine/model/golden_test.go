@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"attune/internal/reftest"
 )
 
 // The models of shared/goldens, held to what PyTorch and transformers computed in float32.
 func TestGoldenForward(t *testing.T) {
-	dirs, err := filepath.Glob(filepath.Join(shared(t), "goldens", "*", "model"))
+	dirs, err := filepath.Glob(filepath.Join(reftest.Path(t, "goldens"), "*", "model"))
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("no goldens: %v", err)
 	}
@@ -73,8 +75,8 @@ func TestStories260K(t *testing.T) {
 			} `json:"passages"`
 		} `json:"models"`
 	}
-	readJSON(t, filepath.Join(shared(t), "models", "reference.json"), &want)
-	ck, err := Open(filepath.Join(shared(t), "models", "stories260K"))
+	readJSON(t, reftest.Path(t, "models", "reference.json"), &want)
+	ck, err := Open(reftest.Path(t, "models", "stories260K"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package model
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"attune/engine/nn"
@@ -124,19 +122,6 @@ func tokenNLL(t *testing.T, ck *Checkpoint, ids []int32) []float32 {
 	values := batch(ids)
 	bindWeights(t, ck, b, values)
 	return run(t, b.Graph(), values, nll)[0].F[:len(ids)-1]
-}
-
-// shared is the folder of reference data made outside this project.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("ATTUNE_TEST_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("needs ../shared (reference data), or ATTUNE_TEST_SHARED")
-	}
-	return dir
 }
 
 func near(t *testing.T, what string, got []float32, want []float64, tol float64) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"attune/internal/reftest"
 )
 
 func TestSchedule(t *testing.T) {
@@ -97,13 +99,9 @@ func TestWarmupSteps(t *testing.T) {
 
 // The learning rates of the reference runs.
 func TestScheduleGoldens(t *testing.T) {
-	shared := os.Getenv("ATTUNE_TEST_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "..", "shared")
-	}
-	cases, err := filepath.Glob(filepath.Join(shared, "goldens", "*", "recipe.json"))
+	cases, err := filepath.Glob(filepath.Join(reftest.Path(t, "goldens"), "*", "recipe.json"))
 	if err != nil || len(cases) == 0 {
-		t.Skip("needs ../shared or ATTUNE_TEST_SHARED")
+		t.Fatal("no reference runs", err)
 	}
 	for _, name := range cases {
 		var recipe struct {

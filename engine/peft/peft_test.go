@@ -14,6 +14,7 @@ import (
 
 	"attune/engine/model"
 	"attune/engine/nn"
+	"attune/internal/reftest"
 	"attune/internal/safetensors"
 	"attune/kernels"
 
@@ -254,13 +255,9 @@ func TestUnsupported(t *testing.T) {
 
 // PEFT's own adapters are read, fit their models, and are written as PEFT wrote them.
 func TestPEFTsAdapters(t *testing.T) {
-	root := os.Getenv("ATTUNE_TEST_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	dirs, _ := filepath.Glob(filepath.Join(root, "goldens", "*", "adapter_final"))
-	if len(dirs) == 0 {
-		t.Skip("needs ../shared (reference data), or ATTUNE_TEST_SHARED")
+	dirs, err := filepath.Glob(filepath.Join(reftest.Path(t, "goldens"), "*", "adapter_final"))
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no reference adapters", err)
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(filepath.Dir(dir)), func(t *testing.T) {
