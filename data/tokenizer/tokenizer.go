@@ -8,7 +8,6 @@
 package tokenizer
 
 import (
-	"slices"
 	"sync"
 )
 
@@ -104,22 +103,6 @@ func (t *Tokenizer) role(token string) (string, int32, bool) {
 	}
 	id, ok := t.ID(token)
 	return token, id, ok
-}
-
-// SpecialTokens lists the contents of the added tokens marked special, by id.
-func (t *Tokenizer) SpecialTokens() []string {
-	var ids []int32
-	for id, a := range t.byID {
-		if a.Special {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	all := make([]string, len(ids))
-	for i, id := range ids {
-		all[i] = t.byID[id].Content
-	}
-	return all
 }
 
 // SHA256 is the hash of the bytes of tokenizer.json, in hexadecimal.
