@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"attune/engine/model"
 
@@ -162,6 +163,9 @@ func hostileFiles() []hostileFile {
 		{"weights: overlap", with("model/model.safetensors", header(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}`, 3)), planning, exitFailed, "overlaps", false},
 		{"weights: dtype", with("model/model.safetensors", header(`{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,1]}}`, 1)), planning, exitFailed, "dtype", false},
 		{"weights: shape", with("model/model.safetensors", header(`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`, 0)), planning, exitFailed, "impossible", false},
+		{"weights: terminal", replaced("model/model.safetensors", `"model.norm.weight"`, `"\u001b[2J\u0007aa"`), planning, exitFailed, "do not fit", true},
+		{"adapter: terminal", replaced("run/adapter/adapter_model.safetensors", `"base_model.model.`, `"\u001b[2J\u009baa`), generating, exitFailed, "does not fit", true},
+		{"config: terminal", replaced("model/config.json", `"hidden_act": "silu"`, `"hidden_act": "\u001b[2J\u0085"`), planning, exitFailed, "hidden_act", false},
 		{"index: outside", all(without("model/model.safetensors"), with("model/model.safetensors.index.json", `{"weight_map":{"a":"../../secret.safetensors"}}`)), planning, exitFailed, "outside", false},
 		{"index: pipe", all(without("model/model.safetensors"), pipe("model/model.safetensors.index.json")), planning, exitFailed, "is a pipe", false},
 		{"index: names", all(without("model/model.safetensors"), with("model/model.safetensors.index.json", `{"weight_map":{`+numbered(`"%d":"a"`, 20<<20)+`}}`)), planning, exitFailed, "tensors", false},
@@ -236,6 +240,9 @@ func TestHostileFiles(t *testing.T) {
 			}
 			if lines := 1 + strings.Count(said, "\n"); lines > 1 && !c.list || lines > 25 || len(said) == 0 || len(said) > 4<<10 {
 				t.Errorf("not one sentence, but %d bytes in %d lines:\n%.2000s", len(said), lines, o.stderr)
+			}
+			if i := strings.IndexFunc(said, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }); i >= 0 {
+				t.Errorf("%q goes to the terminal", said[i:min(i+20, len(said))])
 			}
 			if peak > hostileMemory {
 				t.Errorf("%d MiB of memory", peak>>20)

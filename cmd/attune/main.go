@@ -10,8 +10,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -51,9 +53,23 @@ func run(ctx context.Context, args []string, s streams) int {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.err, "attune: interrupted")
 	case err != nil:
-		fmt.Fprintln(s.err, "attune:", err)
+		fmt.Fprintln(s.err, "attune:", harmless(err.Error()))
 	}
 	return code
+}
+
+// harmless is a text, some of which may come from a file, without what a terminal would obey.
+func harmless(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func newRoot(s streams) *cobra.Command {
