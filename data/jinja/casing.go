@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -10,18 +11,43 @@ import (
 
 // upperRune is one character in capitals, which may be several ("ß" gives "SS").
 func upperRune(c rune) string {
-	if c < 0x80 {
-		return string(unicode.ToUpper(c))
+	if expands(c) {
+		return expanded().upper[c]
 	}
-	return cases.Upper(language.Und).String(string(c))
+	return string(unicode.ToUpper(c))
 }
 
 func titleRune(c rune) string {
-	if c < 0x80 {
-		return string(unicode.ToUpper(c))
+	if expands(c) {
+		return expanded().title[c]
 	}
-	return cases.Title(language.Und).String(string(c))
+	return string(unicode.ToTitle(c))
 }
+
+// expands: the character lies where Unicode's SpecialCasing.txt has those that take several in capitals.
+func expands(c rune) bool {
+	switch {
+	case c < 0x80:
+		return false
+	case c == 0xdf, c == 0x149, c == 0x1f0, c == 0x390, c == 0x3b0, c == 0x587:
+		return true
+	}
+	return c >= 0x1e96 && c <= 0x1e9e || c >= 0x1f50 && c <= 0x1fff || c >= 0xfb00 && c <= 0xfb17
+}
+
+type expansions struct{ upper, title map[rune]string }
+
+// expanded are the capitals of characters that expands names. The cases package takes a microsecond for each.
+var expanded = sync.OnceValue(func() expansions {
+	e := expansions{map[rune]string{}, map[rune]string{}}
+	for c := rune(0x80); c < 0x10000; c++ {
+		if expands(c) {
+			e.upper[c] = cases.Upper(language.Und).String(string(c))
+			e.title[c] = cases.Title(language.Und).String(string(c))
+		}
+	}
+	return e
+})
 
 // lowerAt is the character at byte i of s in small letters; a capital sigma at the end of a word is the final one.
 func lowerAt(s string, i int, c rune) string {
