@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"sort"
 	"strconv"
 	"strings"
@@ -162,15 +161,11 @@ func (w *jsonWriter) value(v Value, level int) error {
 	if err := w.r.spend(8 + level*len(w.indent) + len(w.comma) + len(w.colon)); err != nil {
 		return err
 	}
+	if text, ok := jsonScalar(v); ok {
+		w.out.plain(text)
+		return nil
+	}
 	switch v := v.(type) {
-	case nil:
-		w.out.plain("null")
-	case bool:
-		w.out.plain(strconv.FormatBool(v))
-	case float64:
-		w.out.plain(jsonFloat(v))
-	case int64, json.Number:
-		w.out.plain(repr(v))
 	case *Str:
 		return w.string(v)
 	case *List:
@@ -182,19 +177,21 @@ func (w *jsonWriter) value(v Value, level int) error {
 	default:
 		return fault("Object of type %s is not JSON serializable", typeName(v))
 	}
-	return nil
 }
 
-func jsonFloat(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	case f != f:
-		return "NaN"
+// jsonScalar writes what has no parts and no quotes.
+func jsonScalar(v Value) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "null", true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		return floatText(v, "Infinity", "NaN"), true
+	case int64, json.Number:
+		return repr(v), true
 	}
-	return formatFloat(f)
+	return "", false
 }
 
 func (w *jsonWriter) array(items []Value, level int) error {
@@ -245,21 +242,14 @@ func (w *jsonWriter) object(d *Dict, level int) error {
 			w.out.plain(w.comma)
 		}
 		w.newline(level + 1)
-		switch k := d.keys[i].(type) {
-		case *Str:
+		if k, ok := d.keys[i].(*Str); ok {
 			if err := w.string(k); err != nil {
 				return err
 			}
-		case nil:
-			w.out.plain(`"null"`)
-		case bool:
-			w.out.plain(`"` + strconv.FormatBool(k) + `"`)
-		case float64:
-			w.out.plain(`"` + jsonFloat(k) + `"`)
-		case int64, json.Number:
-			w.out.plain(`"` + repr(k) + `"`)
-		default:
-			return fault("keys must be str, int, float, bool or None, not %s", typeName(k))
+		} else if text, ok := jsonScalar(d.keys[i]); ok {
+			w.out.plain(`"` + text + `"`)
+		} else {
+			return fault("keys must be str, int, float, bool or None, not %s", typeName(d.keys[i]))
 		}
 		w.out.plain(w.colon)
 		if err := w.value(d.vals[i], level+1); err != nil {
@@ -286,17 +276,12 @@ func (w *jsonWriter) string(s *Str) error {
 }
 
 func (w *jsonWriter) escape(_ int, c rune) string {
+	if short := shortEscape(c); short != "" {
+		return short
+	}
 	switch {
 	case c == '"':
 		return `\"`
-	case c == '\\':
-		return `\\`
-	case c == '\n':
-		return `\n`
-	case c == '\r':
-		return `\r`
-	case c == '\t':
-		return `\t`
 	case c == '\f':
 		return `\f`
 	case c == '\b':

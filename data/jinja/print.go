@@ -67,14 +67,17 @@ func repr(v Value) string {
 }
 
 // formatFloat is Python's repr of a float.
-func formatFloat(f float64) string {
+func formatFloat(f float64) string { return floatText(f, "inf", "nan") }
+
+// floatText is that with other names for what is no number.
+func floatText(f float64, infinity, nan string) string {
 	switch {
 	case math.IsInf(f, 1):
-		return "inf"
+		return infinity
 	case math.IsInf(f, -1):
-		return "-inf"
+		return "-" + infinity
 	case f != f:
-		return "nan"
+		return nan
 	}
 	s := strconv.FormatFloat(f, 'e', -1, 64)
 	exp, _ := strconv.Atoi(s[strings.IndexByte(s, 'e')+1:])
@@ -158,15 +161,12 @@ func (p *printer) quote(s *Str) error {
 	}
 	p.out.plain(q)
 	p.out.str(s.mapRunes(func(_ int, c rune) string {
+		if short := shortEscape(c); short != "" {
+			return short
+		}
 		switch {
-		case c == '\\' || string(c) == q:
-			return `\` + string(c)
-		case c == '\n':
-			return `\n`
-		case c == '\r':
-			return `\r`
-		case c == '\t':
-			return `\t`
+		case string(c) == q:
+			return `\` + q
 		case c < 0x20 || c == 0x7f:
 			return `\x` + hex(c, 2)
 		case c < 0x7f || unicode.IsPrint(c):
@@ -180,6 +180,21 @@ func (p *printer) quote(s *Str) error {
 	}))
 	p.out.plain(q)
 	return nil
+}
+
+// shortEscape is how Python and JSON both write a character in quotes, "" where they have no such way.
+func shortEscape(c rune) string {
+	switch c {
+	case '\\':
+		return `\\`
+	case '\n':
+		return `\n`
+	case '\r':
+		return `\r`
+	case '\t':
+		return `\t`
+	}
+	return ""
 }
 
 func hex(c rune, width int) string {
