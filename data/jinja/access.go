@@ -7,6 +7,9 @@ import (
 
 // attr is obj.name: the value's own attribute or method first, then its item of that name.
 func (r *run) attr(obj Value, name *Str) (Value, error) {
+	if err := r.read(name); err != nil {
+		return nil, err
+	}
 	if v, ok, err := r.ownAttr(obj, name.s); ok || err != nil {
 		return v, err
 	}
@@ -20,6 +23,9 @@ func (r *run) attr(obj Value, name *Str) (Value, error) {
 
 // item is obj[key]: the item first, then the attribute.
 func (r *run) item(obj, key Value) (Value, error) {
+	if err := r.read(key); err != nil {
+		return nil, err
+	}
 	switch o := obj.(type) {
 	case *undefined:
 		return nil, o.complain()
@@ -29,6 +35,9 @@ func (r *run) item(obj, key Value) (Value, error) {
 		}
 	case *Str:
 		if i, _, isInt, ok := number(key); ok && isInt {
+			if err := r.read(o); err != nil {
+				return nil, err
+			}
 			n := int64(o.runes())
 			if i < 0 {
 				i += n
@@ -97,11 +106,10 @@ func (r *run) ownAttr(obj Value, name string) (Value, bool, error) {
 			return unsafeAttr(obj, name), true, nil
 		}
 	case *List, *tuple:
+		if m, ok := r.t.lang.listMethods[name]; ok {
+			return &function{name, func(r *run, args []Value, kw *Dict) (Value, error) { return m(r, o, args, kw) }}, true, nil
+		}
 		switch name {
-		case "index", "count":
-			return &function{name, func(r *run, args []Value, _ *Dict) (Value, error) { return r.search(o, name, args) }}, true, nil
-		case "copy":
-			return &function{name, func(*run, []Value, *Dict) (Value, error) { return o, nil }}, true, nil
 		case "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove":
 			return unsafeAttr(obj, name), true, nil
 		}
@@ -127,28 +135,4 @@ func (r *run) ownAttr(obj Value, name string) (Value, bool, error) {
 
 func unsafeAttr(obj Value, name string) *undefined {
 	return &undefined{"access to attribute '" + name + "' of '" + typeName(obj) + "' object is unsafe: a template changes no values"}
-}
-
-// search is list.index and list.count.
-func (r *run) search(seq Value, what string, args []Value) (Value, error) {
-	if len(args) != 1 {
-		return nil, fault("%s() takes one argument, got %d", what, len(args))
-	}
-	items, _ := sequence(seq)
-	n := int64(0)
-	for i, it := range items {
-		if err := r.work(it); err != nil {
-			return nil, err
-		}
-		if equal(it, args[0]) {
-			if what == "index" {
-				return int64(i), nil
-			}
-			n++
-		}
-	}
-	if what == "index" {
-		return nil, fault("the value is not in the %s", typeName(seq))
-	}
-	return n, nil
 }

@@ -142,10 +142,10 @@ func (r *run) contains(c, x Value) (bool, error) {
 		if !ok {
 			return false, fault("'in <string>' requires string as left operand, not %s", typeName(x))
 		}
-		if err := r.spendSteps(len(c.s) / 64); err != nil {
+		if err := r.read(c); err != nil { // x was, by compare
 			return false, err
 		}
-		return strings.Contains(c.s, s.s), nil
+		return index(c.s, s.s) >= 0, nil
 	case *Dict:
 		if _, ok := hashable(x); !ok {
 			return false, fault("unhashable type: '%s'", typeName(x))

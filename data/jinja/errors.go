@@ -3,6 +3,7 @@ package jinja
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says who complains.
@@ -36,9 +37,16 @@ type pos struct{ line, col int32 }
 
 func (p pos) at() pos { return p }
 
+// maxMessage bounds what a fault quotes of a template's values.
+const maxMessage = 500
+
 // fault makes a runtime error; the evaluator adds the position of the innermost node.
 func fault(format string, args ...any) error {
-	return &Error{Kind: Runtime, Msg: fmt.Sprintf(format, args...)}
+	msg := fmt.Sprintf(format, args...)
+	if len(msg) > maxMessage {
+		msg = strings.ToValidUTF8(msg[:maxMessage], "") + "..."
+	}
+	return &Error{Kind: Runtime, Msg: msg}
 }
 
 func limit(format string, args ...any) error {

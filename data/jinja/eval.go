@@ -4,12 +4,13 @@ import "time"
 
 // run is one rendering.
 type run struct {
-	t                   *Template
-	steps, bytes, depth int // what is left
-	now                 time.Time
-	out, root           *builder // where text goes now; the rendering itself
-	generation          []Range
-	body                *Str // what a filter without an operand filters: the text of its block
+	budget
+	t          *Template
+	now        time.Time
+	names      *scope   // the outermost
+	out, root  *builder // where text goes now; the rendering itself
+	generation []Range
+	body       *Str // what a filter without an operand filters: the text of its block
 }
 
 // unset is what a name without a value holds.
@@ -27,15 +28,17 @@ type binding struct {
 	v  Value
 }
 
-func (s *scope) get(id int) Value {
+// get is the value of a name and how many others were looked at to find it.
+func (s *scope) get(id int) (v Value, others int) {
 	for ; s.parent != nil; s = s.parent {
 		for i := len(s.vars) - 1; i >= 0; i-- {
 			if s.vars[i].id == id {
-				return s.vars[i].v
+				return s.vars[i].v, others + len(s.vars) - 1 - i
 			}
 		}
+		others += len(s.vars) + 1
 	}
-	return s.top[id]
+	return s.top[id], others
 }
 
 func (s *scope) set(id int, v Value) {
@@ -135,8 +138,7 @@ func (r *run) stmt(st stmt, s *scope) (flow, error) {
 		}
 		return r.stmts(st.body, inner)
 	case *macroDef:
-		s.set(st.id, &macro{def: st, scope: s})
-		return goOn, nil
+		return goOn, r.assign(target{id: st.id}, &macro{def: st, scope: s}, s)
 	case *callStmt:
 		v, err := r.callWith(st.call, s, &macro{def: st.block, scope: s})
 		if err != nil {
@@ -178,7 +180,7 @@ func (r *run) stmt(st stmt, s *scope) (flow, error) {
 }
 
 func (r *run) write(text *Str) error {
-	if err := r.spend(len(text.s)); err != nil {
+	if err := r.spend(text.size()); err != nil {
 		return err
 	}
 	r.out.str(text)
@@ -200,8 +202,11 @@ func (r *run) assign(t target, v Value, s *scope) error {
 	switch {
 	case t.tuple != nil:
 		items, err := r.iterate(v)
+		if e, ok := err.(*Error); ok && e.Kind == Runtime {
+			err = fault("cannot unpack non-iterable %s object", typeName(v))
+		}
 		if err != nil {
-			return located(fault("cannot unpack non-iterable %s object", typeName(v)), t.pos)
+			return located(err, t.pos)
 		}
 		if len(items) != len(t.tuple) {
 			return located(fault("expected %d values to unpack, got %d", len(t.tuple), len(items)), t.pos)
@@ -212,7 +217,14 @@ func (r *run) assign(t target, v Value, s *scope) error {
 			}
 		}
 	case t.attr != nil:
-		ns, ok := s.get(t.id).(*namespace)
+		holder, err := r.lookup(t.id, s)
+		if err == nil {
+			err = r.read(t.attr)
+		}
+		if err != nil {
+			return located(err, t.pos)
+		}
+		ns, ok := holder.(*namespace)
 		if !ok {
 			return located(fault("cannot assign attribute on non-namespace object"), t.pos)
 		}
@@ -221,9 +233,18 @@ func (r *run) assign(t target, v Value, s *scope) error {
 		if err := r.spend(16); err != nil {
 			return err
 		}
+		if err := r.spendSteps(len(s.vars) / stepItems); err != nil {
+			return err
+		}
 		s.set(t.id, v)
 	}
 	return nil
+}
+
+// lookup is the value that a name has in a scope.
+func (r *run) lookup(id int, s *scope) (Value, error) {
+	v, others := s.get(id)
+	return v, r.spendSteps(others / stepItems)
 }
 
 func (n *namespace) set(name *Str, v Value) error {

@@ -18,10 +18,12 @@ func (r *run) evalNode(e expr, s *scope) (Value, error) {
 	case *constExpr:
 		return e.v, nil
 	case *nameExpr:
-		if v := s.get(e.id); v != unset {
-			return v, nil
+		v, err := r.lookup(e.id, s)
+		if v != unset || err != nil {
+			return v, err
 		}
-		return &undefined{"'" + r.t.names[e.id] + "' is undefined"}, nil
+		name := r.t.names[e.id]
+		return &undefined{"'" + name + "' is undefined"}, r.spendSteps(len(name) / stepBytes)
 	case *attrExpr:
 		obj, err := r.eval(e.obj, s)
 		if err != nil {
@@ -78,7 +80,7 @@ func (r *run) evalNode(e expr, s *scope) (Value, error) {
 			}
 			text, err := r.str(v)
 			if err == nil {
-				err = r.spend(len(text.s))
+				err = r.spend(text.size())
 			}
 			if err != nil {
 				return nil, err
@@ -154,6 +156,9 @@ func (r *run) dict(e *dictExpr, s *scope) (Value, error) {
 		if _, ok := hashable(key); !ok {
 			return nil, fault("unhashable type: '%s'", typeName(key))
 		}
+		if err := r.read(key); err != nil {
+			return nil, err
+		}
 		v, err := r.eval(e.vals[i], s)
 		if err != nil {
 			return nil, err
@@ -192,6 +197,9 @@ func (r *run) arguments(a *callArgs, s *scope) ([]Value, *Dict, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := r.read(a.names[i]); err != nil {
+			return nil, nil, err
+		}
 		if kw.find(a.names[i]) >= 0 {
 			return nil, nil, fault("keyword argument repeated: %s", a.names[i].s)
 		}
@@ -205,6 +213,12 @@ func (r *run) arguments(a *callArgs, s *scope) ([]Value, *Dict, error) {
 		d, ok := v.(*Dict)
 		if !ok {
 			return nil, nil, fault("argument after ** must be a mapping, not %s", typeName(v))
+		}
+		if err := r.spend(48 * len(d.keys)); err != nil {
+			return nil, nil, err
+		}
+		if err := r.readAll(d.keys, nil); err != nil {
+			return nil, nil, err
 		}
 		for i, k := range d.keys {
 			if _, ok := k.(*Str); !ok {

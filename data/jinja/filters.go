@@ -45,7 +45,11 @@ func textFilter(name string, f func(r *run, s *Str, a bound) (Value, error), par
 		if err := r.spend(8 + len(s.s)); err != nil {
 			return nil, err
 		}
-		return f(r, s, a)
+		out, err := f(r, s, a)
+		if err != nil {
+			return nil, err
+		}
+		return out, r.grown(out, len(s.s))
 	}
 }
 

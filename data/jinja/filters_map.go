@@ -14,7 +14,7 @@ func mapFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		g, err := makeGetter(a.or(0, nil), a.or(1, unset))
+		g, err := r.getter(a.or(0, nil), a.or(1, unset))
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func selecting(name string, byAttr, keep bool) filterFunc {
 			if len(args) == 0 {
 				return nil, fault("%s needs the attribute's name", name)
 			}
-			if g, err = makeGetter(args[0], unset); err != nil {
+			if g, err = r.getter(args[0], unset); err != nil {
 				return nil, err
 			}
 			args = args[1:]
@@ -105,21 +105,13 @@ func groupBy(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := makeGetter(a.or(0, nil), a.or(1, unset))
+	g, err := r.getter(a.or(0, nil), a.or(1, unset))
 	if err != nil {
 		return nil, err
 	}
-	raw, keys := make([]Value, len(items)), make([]Value, len(items))
-	for i, it := range items {
-		k, err := g.get(r, it)
-		if err == nil {
-			err = r.work(k)
-		}
-		if err != nil {
-			return nil, err
-		}
-		keys[i] = folded(k, truth(a.or(2, false)))
-		raw[i] = k
+	raw, keys, err := r.keys(items, g, truth(a.or(2, false)))
+	if err != nil {
+		return nil, err
 	}
 	at := make([]Value, len(items))
 	for i := range at {

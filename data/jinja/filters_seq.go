@@ -67,13 +67,16 @@ type getter struct {
 	def  Value // in place of an attribute that is not there; unset = none
 }
 
-func makeGetter(attr, def Value) (getter, error) {
+func (r *run) getter(attr, def Value) (getter, error) {
 	g := getter{def: def}
 	switch attr := attr.(type) {
 	case nil, *undefined:
 	case int64:
 		g.path = []Value{attr}
 	case *Str:
+		if err := r.spend(32 * len(attr.s)); err != nil {
+			return g, err
+		}
 		g.path = splitDots(attr)
 	default:
 		return g, fault("an attribute is a string or a number, not %s", typeName(attr))
@@ -156,7 +159,7 @@ func joinFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := makeGetter(a.or(1, nil), unset)
+	g, err := r.getter(a.or(1, nil), unset)
 	if err != nil {
 		return nil, err
 	}
@@ -182,12 +185,15 @@ func sum(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := makeGetter(a.or(0, nil), unset)
+	g, err := r.getter(a.or(0, nil), unset)
 	if err != nil {
 		return nil, err
 	}
 	total := a.or(1, int64(0))
 	for _, it := range items {
+		if err := r.step(); err != nil {
+			return nil, err
+		}
 		x, err := g.get(r, it)
 		if err == nil {
 			total, err = r.binary("+", total, x)

@@ -10,29 +10,35 @@ func folded(v Value, caseSensitive bool) Value {
 	return v
 }
 
-// keys gives the value of every item by which it is compared.
-func (r *run) keys(items []Value, attr Value, caseSensitive bool) ([]Value, error) {
-	g, err := makeGetter(attr, unset)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Value, len(items))
+// keys gives what g finds in every item, and by which of these it is compared.
+func (r *run) keys(items []Value, g getter, caseSensitive bool) (raw, compared []Value, err error) {
+	raw, compared = make([]Value, len(items)), make([]Value, len(items))
 	for i, it := range items {
 		k, err := g.get(r, it)
 		if err == nil {
 			err = r.work(k)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if s, ok := k.(*Str); ok {
 			if err := r.spend(2 * len(s.s)); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		out[i] = folded(k, caseSensitive)
+		raw[i], compared[i] = k, folded(k, caseSensitive)
 	}
-	return out, nil
+	return raw, compared, nil
+}
+
+// keysAt is the latter by an attribute.
+func (r *run) keysAt(items []Value, attr Value, caseSensitive bool) ([]Value, error) {
+	g, err := r.getter(attr, unset)
+	if err != nil {
+		return nil, err
+	}
+	_, compared, err := r.keys(items, g, caseSensitive)
+	return compared, err
 }
 
 // sorted orders items by keys, stably.
@@ -85,7 +91,7 @@ func sortFilter(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 func (r *run) sortKeys(items []Value, attr Value, caseSensitive bool) ([]Value, error) {
 	s, ok := attr.(*Str)
 	if !ok {
-		return r.keys(items, attr, caseSensitive)
+		return r.keysAt(items, attr, caseSensitive)
 	}
 	out := make([]Value, len(items))
 	for i := range out {
@@ -96,7 +102,10 @@ func (r *run) sortKeys(items []Value, attr Value, caseSensitive bool) ([]Value, 
 		if i < len(s.s) && s.s[i] != ',' {
 			continue
 		}
-		part, err := r.keys(items, s.sub(start, i), caseSensitive)
+		if err := r.spend(32 * len(items)); err != nil {
+			return nil, err
+		}
+		part, err := r.keysAt(items, s.sub(start, i), caseSensitive)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +143,7 @@ func dictSort(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 		return nil, err
 	}
 	items := pairs(d)
-	keys, err := r.keys(items, at, truth(a.or(0, false)))
+	keys, err := r.keysAt(items, at, truth(a.or(0, false)))
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +160,7 @@ func unique(r *run, v Value, args []Value, kw *Dict) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := r.keys(items, a.or(1, nil), truth(a.or(0, false)))
+	keys, err := r.keysAt(items, a.or(1, nil), truth(a.or(0, false)))
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +193,7 @@ func extreme(name string, beats func(c int) bool) filterFunc {
 		if len(items) == 0 {
 			return &undefined{"no aggregated item, sequence was empty"}, nil
 		}
-		keys, err := r.keys(items, a.or(1, nil), truth(a.or(0, false)))
+		keys, err := r.keysAt(items, a.or(1, nil), truth(a.or(0, false)))
 		if err != nil {
 			return nil, err
 		}

@@ -11,59 +11,35 @@ type lang struct {
 	tests       map[string]testFunc
 	strMethods  map[string]strMethod
 	dictMethods map[string]dictMethod
+	listMethods map[string]listMethod
+	globals     map[string]*function // the functions that every template sees
 }
 
 // builtins are the tables, made once and then only read.
 var builtins = sync.OnceValue(func() *lang {
-	l := &lang{filters: textFilters(), tests: newTests(), strMethods: strMethods(), dictMethods: dictMethods()}
+	l := &lang{filters: textFilters(), tests: newTests(), strMethods: strMethods(), dictMethods: dictMethods(), listMethods: listMethods(), globals: map[string]*function{}}
 	maps.Copy(l.filters, seqFilters())
+	l.charge()
 	return l
 })
+
+type globalFunc = func(r *run, args []Value, kw *Dict) (Value, error)
 
 // maxRange is the sandbox's bound on range().
 const maxRange = 100_000
 
 // globals gives the functions that every template sees.
-func globals(name string) (Value, bool) {
-	fn := func(call func(r *run, args []Value, kw *Dict) (Value, error)) (Value, bool) {
-		return &function{name, call}, true
-	}
-	switch name {
-	case "range":
-		return fn(pyRange)
-	case "dict":
-		return fn(func(r *run, args []Value, kw *Dict) (Value, error) {
+func globals() map[string]globalFunc {
+	return map[string]globalFunc{
+		"range": pyRange,
+		"dict": func(r *run, args []Value, kw *Dict) (Value, error) {
 			d := NewDict()
 			return d, r.fill(d, "dict", args, kw)
-		})
-	case "namespace":
-		return fn(func(r *run, args []Value, kw *Dict) (Value, error) {
-			ns := &namespace{NewDict()}
-			if err := r.fill(ns.attrs, "namespace", args, kw); err != nil {
-				return nil, err
-			}
-			for _, k := range ns.attrs.keys {
-				if s, ok := k.(*Str); ok && len(s.s) > 0 && s.s[0] == '_' {
-					return nil, ns.set(s, nil)
-				}
-			}
-			return ns, nil
-		})
-	case "raise_exception":
-		return fn(func(r *run, args []Value, kw *Dict) (Value, error) {
-			a, err := bind(name, args, kw, "message")
-			if err != nil {
-				return nil, err
-			}
-			s, err := r.str(a.or(0, nil))
-			if err != nil {
-				return nil, err
-			}
-			return nil, &Error{Kind: Raised, Msg: s.s}
-		})
-	case "strftime_now":
-		return fn(func(r *run, args []Value, kw *Dict) (Value, error) {
-			a, err := bind(name, args, kw, "format")
+		},
+		"namespace":       newNamespace,
+		"raise_exception": raiseException,
+		"strftime_now": func(r *run, args []Value, kw *Dict) (Value, error) {
+			a, err := bind("strftime_now", args, kw, "format")
 			if err != nil {
 				return nil, err
 			}
@@ -72,44 +48,70 @@ func globals(name string) (Value, bool) {
 				return nil, err
 			}
 			return r.strftime(s)
-		})
-	case "joiner":
-		return fn(func(r *run, args []Value, kw *Dict) (Value, error) {
-			a, err := bind(name, args, kw, "sep")
-			if err != nil {
-				return nil, err
-			}
-			sep, used := a.or(0, plain(", ")), false
-			return &function{"joiner", func(*run, []Value, *Dict) (Value, error) {
-				if !used {
-					used = true
-					return plain(""), nil
-				}
-				return sep, nil
-			}}, nil
-		})
-	case "cycler":
-		return fn(func(_ *run, args []Value, kw *Dict) (Value, error) {
-			if len(args) == 0 {
-				return nil, fault("at least one item has to be provided")
-			}
-			at := 0
-			c := &namespace{NewDict()}
-			step := func(to func() int) *function {
-				return &function{"cycler", func(*run, []Value, *Dict) (Value, error) {
-					v := args[at]
-					at = to()
-					c.attrs.Set("current", args[at])
-					return v, nil
-				}}
-			}
-			c.attrs.Set("current", args[0])
-			c.attrs.Set("next", step(func() int { return (at + 1) % len(args) }))
-			c.attrs.Set("reset", step(func() int { return 0 }))
-			return c, nil
-		})
+		},
+		"joiner": joiner,
+		"cycler": cycler,
 	}
-	return nil, false
+}
+
+func newNamespace(r *run, args []Value, kw *Dict) (Value, error) {
+	ns := &namespace{NewDict()}
+	if err := r.fill(ns.attrs, "namespace", args, kw); err != nil {
+		return nil, err
+	}
+	for _, k := range ns.attrs.keys {
+		if s, ok := k.(*Str); ok && len(s.s) > 0 && s.s[0] == '_' {
+			return nil, ns.set(s, nil)
+		}
+	}
+	return ns, nil
+}
+
+func raiseException(r *run, args []Value, kw *Dict) (Value, error) {
+	a, err := bind("raise_exception", args, kw, "message")
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.str(a.or(0, nil))
+	if err != nil {
+		return nil, err
+	}
+	return nil, &Error{Kind: Raised, Msg: s.s}
+}
+
+func joiner(_ *run, args []Value, kw *Dict) (Value, error) {
+	a, err := bind("joiner", args, kw, "sep")
+	if err != nil {
+		return nil, err
+	}
+	sep, used := a.or(0, plain(", ")), false
+	return &function{"joiner", func(*run, []Value, *Dict) (Value, error) {
+		if !used {
+			used = true
+			return plain(""), nil
+		}
+		return sep, nil
+	}}, nil
+}
+
+func cycler(_ *run, args []Value, _ *Dict) (Value, error) {
+	if len(args) == 0 {
+		return nil, fault("at least one item has to be provided")
+	}
+	at := 0
+	c := &namespace{NewDict()}
+	step := func(to func() int) *function {
+		return &function{"cycler", func(*run, []Value, *Dict) (Value, error) {
+			v := args[at]
+			at = to()
+			c.attrs.Set("current", args[at])
+			return v, nil
+		}}
+	}
+	c.attrs.Set("current", args[0])
+	c.attrs.Set("next", step(func() int { return (at + 1) % len(args) }))
+	c.attrs.Set("reset", step(func() int { return 0 }))
+	return c, nil
 }
 
 func pyRange(r *run, args []Value, kw *Dict) (Value, error) {
@@ -159,6 +161,9 @@ func (r *run) fill(d *Dict, name string, args []Value, kw *Dict) error {
 			if err := r.spend(48 * len(from.keys)); err != nil {
 				return err
 			}
+			if err := r.readAll(from.keys, nil); err != nil {
+				return err
+			}
 			for i, k := range from.keys {
 				d.put(k, from.vals[i])
 			}
@@ -180,6 +185,9 @@ func (r *run) fill(d *Dict, name string, args []Value, kw *Dict) error {
 				return fault("unhashable type: '%s'", typeName(pair[0]))
 			}
 			if err := r.spend(48); err != nil {
+				return err
+			}
+			if err := r.read(pair[0]); err != nil {
 				return err
 			}
 			d.put(pair[0], pair[1])

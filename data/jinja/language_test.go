@@ -64,9 +64,5 @@ func TestLanguage(t *testing.T) {
 }
 
 func renderString(src string, vars map[string]any) (Result, error) {
-	tmpl, err := Compile(src)
-	if err != nil {
-		return Result{}, err
-	}
-	return tmpl.Render(vars, Options{})
+	return renderWithin(src, vars, Options{})
 }

@@ -1,7 +1,9 @@
 package jinja
 
 import (
+	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,17 @@ func TestHostile(t *testing.T) {
 		"range":           "{{ range(1000000000)|list }}",
 		"expandtabs":      "{{ ('\t' * 1000000).expandtabs(1000) }}",
 		"wordwrap":        "{{ ('a ' * 1000000)|wordwrap(1, true, 'b' * 10000) }}",
+		"wordwrap word":   "{% set s = 'a' * 300000 %}" + million + "{% set x = s|wordwrap(1) %}{% endfor %}",
+		"wordwrap lines":  "{% set s = '\\n' * 300000 %}" + million + "{% set x = s|wordwrap %}{% endfor %}",
+		"trim":            "{% set s = 'a' * 1000000 %}" + million + "{% set x = s|trim('b' * 1000000 ~ 'a') %}{% endfor %}",
+		"repeated needle": "{% set s = ('ab' ~ 'x' * 14) * 60000 %}{% set n = s[:480001] ~ 'y' %}" + million + "{% set x = n in s %}{% endfor %}",
+		"needle behind":   "{% set s = ('ab' ~ 'x' * 14) * 60000 %}{% set n = 'y' ~ s[:480001] %}" + million + "{% set x = s.rsplit(n, 1) %}{% endfor %}",
+		"wide scope":      "{% macro f() %}" + many(5000, "{% set a# = 1 %}") + million + "{% set x = a0 %}{% endfor %}{% endmacro %}{{ f() }}",
+		"parameters":      "{% macro f(" + many(5000, "a#=1,") + "z=1) %}{% endmacro %}" + million + "{% set x = f() %}{% endfor %}",
+		"long name":       million + "{% set x = " + strings.Repeat("a", 500000) + " %}{% endfor %}",
+		"long attribute":  million + "{% set x = {}." + strings.Repeat("a", 500000) + " %}{% endfor %}",
+		"marks":           "{{ ('a' * 1000000)|replace('a', marked) }}",
+		"capitals":        "{% set s = 'ŉ' * 500000 %}" + million + "{% set x = s.upper() %}{% endfor %}",
 		"split":           million + "{% set x = ('a ' * 10000).split() %}{% endfor %}",
 		"output":          million + "{{ 'a' * 10000 }}{% endfor %}",
 		"contains":        "{% set s = 'a' * 10000000 %}" + million + "{% if 'b' in s %}{% endif %}{% endfor %}",
@@ -54,7 +67,7 @@ func TestHostile(t *testing.T) {
 					if name == "loops" {
 						o = Options{}
 					}
-					_, err = tmpl.Render(nil, o)
+					_, err = tmpl.Render(map[string]any{"marked": NewStr("b", &Origin{0, "content"})}, o)
 				}
 				done <- err
 			}()
@@ -72,6 +85,15 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// many is a text n times, its number in place of #.
+func many(n int, form string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.ReplaceAll(form, "#", strconv.Itoa(i)))
+	}
+	return b.String()
 }
 
 // TestHostileSource: sources that would overflow the stack of a recursive parser or evaluator.
@@ -114,5 +136,57 @@ func TestBudgets(t *testing.T) {
 		if _, err := tmpl.Render(nil, o); !errors.As(err, &e) || e.Kind != Limit {
 			t.Errorf("%+v: %v", o, err)
 		}
+	}
+}
+
+// dying is a context that is done once it was asked so often.
+type dying struct {
+	context.Context
+	looks int
+}
+
+func (d *dying) Err() error {
+	if d.looks--; d.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestContext: a rendering ends soon after its context, with the context's error, whatever it is doing.
+func TestContext(t *testing.T) {
+	vars := big()
+	for name, src := range map[string]string{
+		"nothing":    "{% set x = 1 %}",
+		"statements": "{% for a in range(1000) %}{% for b in range(1000) %}{% set x = 1 %}{% endfor %}{% endfor %}",
+		"condition":  "{% for a in range(100000) if a < 0 %}{% endfor %}",
+		"tuple":      "{% for a in range(100000) %}{% set x, y = 'ab' %}{% endfor %}",
+		"filter":     "{{ l|map('string')|join }}",
+		"comparison": "{{ l == l2 }}",
+		"strings":    "{% for a in range(100) %}{% set x = s is lower %}{% endfor %}",
+		"macro":      "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(15) }}",
+		"default":    "{% macro f(n=range(10000)|sum) %}{% endmacro %}{{ f() }}{{ f() }}{{ f() }}{{ f() }}",
+	} {
+		looks := 3
+		if name == "nothing" {
+			looks = 0
+		}
+		tmpl, err := Compile(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tmpl.Render(vars, Options{Context: &dying{t.Context(), looks}}); err != context.Canceled {
+			t.Errorf("%s: %v, want the error of the context", name, err)
+		}
+	}
+	tmpl, err := Compile("{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := tmpl.start(nil, Options{Steps: 1_000_000, Context: &dying{t.Context(), 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.stmts(tmpl.body, r.names); err != context.Canceled || 1_000_000-r.steps > 10_000 {
+		t.Errorf("%v after %d steps", err, 1_000_000-r.steps)
 	}
 }

@@ -33,6 +33,13 @@ func (r *run) callMacro(m *macro, args []Value, kw *Dict) (Value, error) {
 	}
 	defer r.leave()
 	d := m.def
+	compared := len(d.params) * len(d.params) // names
+	if kw != nil {
+		compared += len(d.params) * len(kw.keys)
+	}
+	if err := r.spendSteps(compared / stepItems); err != nil {
+		return nil, err
+	}
 	s := &scope{parent: m.scope}
 	given := args[:min(len(args), len(d.params))]
 	rest := &tuple{args[len(given):]}

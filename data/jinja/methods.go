@@ -14,7 +14,11 @@ func strMethods() map[string]strMethod {
 			if _, err := bind(name, args, kw); err != nil {
 				return nil, err
 			}
-			return f(s), r.spend(8 + 2*len(s.s))
+			if err := r.spend(8 + 2*len(s.s)); err != nil {
+				return nil, err
+			}
+			out := f(s)
+			return out, r.grown(out, 2*len(s.s))
 		}
 	}
 	strip := func(name string, left, right bool) strMethod {
@@ -27,12 +31,7 @@ func strMethods() map[string]strMethod {
 			if err != nil {
 				return nil, err
 			}
-			if chars != nil {
-				if err := r.spendSteps(len(s.s) / 64 * (1 + len(chars.s)/64)); err != nil {
-					return nil, err
-				}
-			}
-			return s.strip(chars, left, right), r.spendSteps(len(s.s) / 64)
+			return s.strip(chars, left, right), nil
 		}
 	}
 	all := func(name string, f func(s string) bool) strMethod {
@@ -89,12 +88,12 @@ func strMethods() map[string]strMethod {
 		"split":      split("split", false),
 		"rsplit":     split("rsplit", true),
 		"splitlines": splitLines,
-		"partition":  partition("partition", strings.Index),
-		"rpartition": partition("rpartition", strings.LastIndex),
-		"find":       find("find", strings.Index, false),
-		"rfind":      find("rfind", strings.LastIndex, false),
-		"index":      find("index", strings.Index, true),
-		"rindex":     find("rindex", strings.LastIndex, true),
+		"partition":  partition("partition", index),
+		"rpartition": partition("rpartition", lastIndex),
+		"find":       find("find", index, false),
+		"rfind":      find("rfind", lastIndex, false),
+		"index":      find("index", index, true),
+		"rindex":     find("rindex", lastIndex, true),
 		"count": func(r *run, s *Str, args []Value, kw *Dict) (Value, error) {
 			a, err := bind("count", args, kw, "sub")
 			if err != nil {
@@ -104,7 +103,7 @@ func strMethods() map[string]strMethod {
 			if err != nil {
 				return nil, err
 			}
-			return int64(strings.Count(s.s, sub.s)), r.spendSteps(len(s.s) / 64)
+			return int64(count(s.s, sub.s)), nil
 		},
 		"replace": func(r *run, s *Str, args []Value, kw *Dict) (Value, error) {
 			a, err := bind("replace", args, kw, "old", "new", "count")

@@ -1,12 +1,15 @@
 package jinja
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // window reads the optional start and end (in characters) of startswith, find and their kind.
-func window(s *Str, a bound, i int) (from, to int, err error) {
+func (r *run) window(s *Str, a bound, i int) (from, to int, err error) {
+	if a.or(i, nil) == nil && a.or(i+1, nil) == nil {
+		return 0, len(s.s), nil
+	}
+	if err := r.read(s); err != nil {
+		return 0, 0, err
+	}
 	n := int64(s.runes())
 	edge := func(i int, def int64) (int64, error) {
 		if a.or(i, nil) == nil {
@@ -35,7 +38,7 @@ func affix(name string, has func(s, affix string) bool) strMethod {
 		if err != nil {
 			return nil, err
 		}
-		from, to, err := window(s, a, 1)
+		from, to, err := r.window(s, a, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +51,12 @@ func affix(name string, has func(s, affix string) bool) strMethod {
 				x, ok := it.(*Str)
 				if !ok {
 					return nil, fault("tuple for %s must only contain str, not %s", name, typeName(it))
+				}
+				if err := r.step(); err != nil {
+					return nil, err
+				}
+				if err := r.read(x); err != nil {
+					return nil, err
 				}
 				if from >= 0 && has(text, x.s) {
 					return true, nil
@@ -87,11 +96,8 @@ func find(name string, index func(s, sub string) int, must bool) strMethod {
 		if err != nil {
 			return nil, err
 		}
-		from, to, err := window(s, a, 1)
+		from, to, err := r.window(s, a, 1)
 		if err != nil {
-			return nil, err
-		}
-		if err := r.spendSteps(len(s.s) / 64); err != nil {
 			return nil, err
 		}
 		if from >= 0 {
@@ -116,15 +122,15 @@ func (r *run) replace(s *Str, a bound) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	count := int64(-1)
+	most := int64(-1)
 	if a.or(2, nil) != nil {
-		if count, err = a.int(2, -1); err != nil {
+		if most, err = a.int(2, -1); err != nil {
 			return nil, err
 		}
 	}
-	n := strings.Count(s.s, old.s)
-	if err := r.spend(len(s.s) + n*(len(with.s)+8)); err != nil {
+	n := count(s.s, old.s)
+	if err := r.spend(len(s.s) + n*(with.size()+8)); err != nil {
 		return nil, err
 	}
-	return s.replace(old.s, with, int(max(count, -1))), nil
+	return s.replace(old.s, with, int(max(most, -1))), nil
 }

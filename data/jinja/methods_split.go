@@ -18,9 +18,6 @@ func partition(name string, index func(s, sep string) int) strMethod {
 		if sep.s == "" {
 			return nil, fault("empty separator")
 		}
-		if err := r.spendSteps(len(s.s) / 64); err != nil {
-			return nil, err
-		}
 		i := index(s.s, sep.s)
 		switch {
 		case i >= 0:
@@ -63,7 +60,7 @@ func split(name string, right bool) strMethod {
 		default:
 			at := 0
 			for ; n != 0; n-- {
-				i := strings.Index(s.s[at:], sep.s)
+				i := index(s.s[at:], sep.s)
 				if i < 0 {
 					break
 				}
@@ -88,7 +85,7 @@ func splitRight(s *Str, sep string, n int64) []*Str {
 	var parts []*Str
 	end := len(s.s)
 	for ; n != 0; n-- {
-		i := strings.LastIndex(s.s[:end], sep)
+		i := lastIndex(s.s[:end], sep)
 		if i < 0 {
 			break
 		}
@@ -178,7 +175,7 @@ func splitLines(r *run, s *Str, args []Value, kw *Dict) (Value, error) {
 func (r *run) join(sep *Str, items []*Str) (*Str, error) {
 	n := 0
 	for _, s := range items {
-		n += len(s.s) + len(sep.s) + 8
+		n += s.size() + sep.size() + 8
 	}
 	if err := r.spend(n); err != nil {
 		return nil, err

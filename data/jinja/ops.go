@@ -75,7 +75,7 @@ func (r *run) plus(a, b Value) (v Value, done bool, err error) {
 		if !ok {
 			return nil, true, fault("can only concatenate str (not \"%s\") to str", typeName(b))
 		}
-		if err := r.spend(len(x.s) + len(y.s)); err != nil {
+		if err := r.spend(x.size() + y.size()); err != nil {
 			return nil, true, err
 		}
 		return concat(x, y), true, nil
@@ -117,7 +117,7 @@ func (r *run) times(a, b Value) (v Value, done bool, err error) {
 	size := 0
 	switch x := a.(type) {
 	case *Str:
-		size = len(x.s) + 24*len(x.marks)
+		size = x.size()
 	case *List:
 		size = 16 * len(x.items)
 	case *tuple:

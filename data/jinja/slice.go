@@ -20,6 +20,9 @@ func (r *run) slice(obj Value, e *sliceExpr, s *scope) (Value, error) {
 	_, isView := obj.(*view)
 	switch {
 	case isText:
+		if err := r.read(text); err != nil {
+			return nil, err
+		}
 		n = text.runes()
 	case isSeq && !isView:
 		n = len(items)
@@ -56,9 +59,6 @@ func (r *run) slice(obj Value, e *sliceExpr, s *scope) (Value, error) {
 	if isText && step == 1 {
 		if start >= stop {
 			return plain(""), nil
-		}
-		if err := r.spendSteps(n / 64); err != nil {
-			return nil, err
 		}
 		i := runeOffset(text.s, int(start))
 		return text.sub(i, i+runeOffset(text.s[i:], int(stop-start))), nil

@@ -38,6 +38,9 @@ func (s *Str) String() string { return s.s }
 
 func plain(s string) *Str { return &Str{s: s} }
 
+// size is the bytes that a copy of the string takes.
+func (s *Str) size() int { return len(s.s) + markBytes*len(s.marks) }
+
 // sub is the string's bytes [i, j) with their marks.
 func (s *Str) sub(i, j int) *Str {
 	if i == 0 && j == len(s.s) {
@@ -127,7 +130,7 @@ func (s *Str) mapRunes(f func(i int, r rune) string) *Str {
 
 // replace is Python's str.replace; n < 0 = all.
 func (s *Str) replace(old string, with *Str, n int) *Str {
-	if n == 0 || (old != "" && !strings.Contains(s.s, old)) {
+	if n == 0 || (old != "" && index(s.s, old) < 0) {
 		return s
 	}
 	var b builder
@@ -146,7 +149,7 @@ func (s *Str) replace(old string, with *Str, n int) *Str {
 	}
 	at := 0
 	for ; n != 0; n-- {
-		k := strings.Index(s.s[at:], old)
+		k := index(s.s[at:], old)
 		if k < 0 {
 			break
 		}
@@ -173,7 +176,7 @@ func isSpace(r rune) bool {
 func (s *Str) strip(chars *Str, left, right bool) *Str {
 	drop := isSpace
 	if chars != nil {
-		drop = func(r rune) bool { return strings.ContainsRune(chars.s, r) }
+		drop = oneOf(chars.s)
 	}
 	i, j := 0, len(s.s)
 	if left {
@@ -183,6 +186,18 @@ func (s *Str) strip(chars *Str, left, right bool) *Str {
 		j = max(i, len(strings.TrimRightFunc(s.s, drop)))
 	}
 	return s.sub(i, j)
+}
+
+// oneOf says of a character whether it is among chars.
+func oneOf(chars string) func(r rune) bool {
+	if len(chars) <= shortNeedle {
+		return func(r rune) bool { return strings.ContainsRune(chars, r) }
+	}
+	set := map[rune]bool{}
+	for _, c := range chars {
+		set[c] = true
+	}
+	return func(r rune) bool { return set[r] }
 }
 
 // runeOffset is the byte offset of character n (n up to the length).

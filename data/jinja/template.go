@@ -9,7 +9,10 @@
 // Not supported, and refused by name: include, import, from, extends, autoescape, the random and urlize filters.
 package jinja
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // MaxSource is the most bytes a template may have.
 const MaxSource = 1 << 20
@@ -50,10 +53,30 @@ func (t *Template) Uses(name string) bool { _, ok := t.ids[name]; return ok }
 
 // Options bound a render and set its clock. Zero means the default.
 type Options struct {
+	// Context ends a render when it is done, with its error; nil = nothing does. One builtin over one string is not broken off.
+	Context context.Context
+
 	Now   time.Time // what strftime_now reads; the clock by default
 	Steps int       // evaluated nodes and loop rounds, 2 million by default
 	Bytes int       // bytes of all strings and lists made on the way, 128 MiB by default
 	Depth int       // nested expressions, loops and macro calls, 1000 by default
+}
+
+func (o Options) budget() budget {
+	b := budget{steps: o.Steps, bytes: o.Bytes, depth: o.Depth, ctx: o.Context}
+	if b.steps <= 0 {
+		b.steps = 2_000_000
+	}
+	if b.bytes <= 0 {
+		b.bytes = 128 << 20
+	}
+	if b.depth <= 0 {
+		b.depth = 1000
+	}
+	if b.ctx == nil {
+		b.ctx = context.Background()
+	}
+	return b
 }
 
 // Span says that bytes [Start, End) of a rendering were copied from a field of a message.
@@ -72,38 +95,37 @@ type Result struct {
 	Generation []Range // what {% generation %} blocks wrote, in order
 }
 
-// Render runs the template. Values of vars are what FromGo takes. Errors are *Error.
+// Render runs the template. Values of vars are what FromGo takes. Errors are *Error, or that of o.Context.
 func (t *Template) Render(vars map[string]any, o Options) (Result, error) {
-	r := &run{t: t, steps: o.Steps, bytes: o.Bytes, depth: o.Depth, now: o.Now}
-	if r.steps <= 0 {
-		r.steps = 2_000_000
-	}
-	if r.bytes <= 0 {
-		r.bytes = 128 << 20
-	}
-	if r.depth <= 0 {
-		r.depth = 1000
-	}
-	root := &scope{top: make([]Value, len(t.names))}
-	for i, name := range t.names {
-		root.top[i] = unset
-		if v, ok := vars[name]; ok {
-			var err error
-			if root.top[i], err = FromGo(v); err != nil {
-				return Result{}, located(err, pos{})
-			}
-		} else if g, ok := globals(name); ok {
-			root.top[i] = g
-		}
-	}
-	out := &builder{}
-	r.out, r.root = out, out
-	if _, err := r.stmts(t.body, root); err != nil {
+	r, err := t.start(vars, o)
+	if err != nil {
 		return Result{}, err
 	}
-	res := Result{Text: string(out.buf), Generation: r.generation, Spans: make([]Span, len(out.marks))}
-	for i, m := range out.marks {
+	if _, err := r.stmts(t.body, r.names); err != nil {
+		return Result{}, err
+	}
+	res := Result{Text: string(r.root.buf), Generation: r.generation, Spans: make([]Span, len(r.root.marks))}
+	for i, m := range r.root.marks {
 		res.Spans[i] = Span{m.start, m.end, *m.origin}
 	}
 	return res, nil
+}
+
+// start makes the rendering that begins with these variables.
+func (t *Template) start(vars map[string]any, o Options) (*run, error) {
+	out := &builder{}
+	r := &run{t: t, budget: o.budget(), now: o.Now, out: out, root: out, names: &scope{top: make([]Value, len(t.names))}}
+	for i, name := range t.names {
+		top := &r.names.top[i]
+		*top = unset
+		if v, ok := vars[name]; ok {
+			var err error
+			if *top, err = FromGo(v); err != nil {
+				return nil, located(err, pos{})
+			}
+		} else if g, ok := t.lang.globals[name]; ok {
+			*top = g
+		}
+	}
+	return r, r.pause()
 }

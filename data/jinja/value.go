@@ -278,8 +278,15 @@ func (r *run) iterateAt(v Value, bytes int) ([]Value, error) {
 
 // iterate gives the items that a for loop over v sees.
 func (r *run) iterate(v Value) ([]Value, error) {
-	if items, ok := sequence(v); ok {
-		return items, nil
+	items, ok := sequence(v)
+	switch v := v.(type) {
+	case *Dict:
+		items, ok = v.keys, true
+	case *generator:
+		items, ok = v.take(), true
+	}
+	if ok {
+		return items, r.spendSteps(len(items) / stepItems)
 	}
 	switch v := v.(type) {
 	case *Str:
@@ -298,10 +305,6 @@ func (r *run) iterate(v Value) ([]Value, error) {
 			out = append(out, v.sub(i, len(v.s)))
 		}
 		return out, nil
-	case *Dict:
-		return v.keys, nil
-	case *generator:
-		return v.take(), nil
 	case *undefined:
 		return nil, nil
 	case *loopState:
