@@ -100,11 +100,11 @@ func (t *talk) take(ctx context.Context, line string) error {
 		return nil
 	}
 	before := t.messages
-	ids, err := t.ask(line)
+	ids, err := t.ask(ctx, line)
 	if err == nil && len(ids) >= t.d.Rows() {
 		long := len(ids)
 		t.reset()
-		if ids, err = t.ask(line); err == nil && len(ids) < t.d.Rows() {
+		if ids, err = t.ask(ctx, line); err == nil && len(ids) < t.d.Rows() {
 			fmt.Fprintf(t.s.err, "the conversation has %d tokens, the context %d: starting anew with this line\n", long, t.d.Rows())
 		}
 	}
@@ -136,9 +136,9 @@ func (t *talk) take(ctx context.Context, line string) error {
 }
 
 // ask adds a line to the conversation and gives the ids of all of it, up to where the answer begins.
-func (t *talk) ask(line string) ([]int32, error) {
+func (t *talk) ask(ctx context.Context, line string) ([]int32, error) {
 	t.messages = append(slices.Clip(t.messages), data.Message{Role: "user", Content: line})
-	return t.l.text.tmpl.EncodePrompt(t.l.text.tok, data.Conversation{Messages: t.messages}, chat.RenderOptions{Kwargs: t.l.text.kwargs})
+	return t.l.text.tmpl.EncodePrompt(t.l.text.tok, data.Conversation{Messages: t.messages}, chat.RenderOptions{Kwargs: t.l.text.kwargs, Context: ctx})
 }
 
 // converse reads lines and has each taken. An interrupt while one is taken ends only the context of that; at the prompt it

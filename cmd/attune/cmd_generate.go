@@ -89,7 +89,7 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, given func(f
 	var prompts [][]int32
 	longest := 0
 	for _, c := range asks {
-		ids, err := o.ids(l.text, c)
+		ids, err := o.ids(ctx, l.text, c)
 		if err == nil {
 			err = l.text.known(ids, l.model)
 		}
@@ -219,7 +219,7 @@ func (o *generateOptions) promptLine(at data.Position, text string) (data.Conver
 }
 
 // ids encodes one prompt.
-func (o *generateOptions) ids(t *text, c data.Conversation) ([]int32, error) {
+func (o *generateOptions) ids(ctx context.Context, t *text, c data.Conversation) ([]int32, error) {
 	if o.raw {
 		e, err := t.tok.Encode(c.Text, tokenizer.Options{AddSpecial: true})
 		return e.IDs, err
@@ -227,5 +227,5 @@ func (o *generateOptions) ids(t *text, c data.Conversation) ([]int32, error) {
 	if t.tmpl == nil {
 		return nil, t.noTemplate
 	}
-	return t.tmpl.EncodePrompt(t.tok, c, chat.RenderOptions{System: o.system, Kwargs: t.kwargs})
+	return t.tmpl.EncodePrompt(t.tok, c, chat.RenderOptions{System: o.system, Kwargs: t.kwargs, Context: ctx})
 }

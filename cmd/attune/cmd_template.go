@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,15 +37,16 @@ kwargs (further variables), now (what the clock says, as 2025-03-14T09:26:53; ab
 
 A line that is no such object is answered by what is wrong with it; the exit code is 3 then, once the others are answered.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := namedTemplate(template)
 			if err != nil {
 				return err
 			}
+			ctx := cmd.Context()
 			if jsonl {
-				return answerLines(s, func(a *asks, line []byte) (any, error) { return renderLine(t, a, line) })
+				return answerLines(ctx, s, func(a *asks, line []byte) (any, error) { return renderLine(ctx, t, a, line) })
 			}
-			return renderOne(s, t)
+			return renderOne(ctx, s, t)
 		},
 	}
 	cmd.Flags().StringVar(&template, "template", "", "a .jinja file, a model directory, or "+strings.Join(chat.Builtins(), " | "))
@@ -77,8 +79,8 @@ type rendered struct {
 const clockForm = "2006-01-02T15:04:05"
 
 // renderLine renders what one line asks for. The error is about the line; what the template says is an answer.
-func renderLine(t *chat.Template, a *asks, line []byte) (any, error) {
-	var in chat.Input
+func renderLine(ctx context.Context, t *chat.Template, a *asks, line []byte) (any, error) {
+	in := chat.Input{Context: ctx}
 	var now *string
 	known := fields{"conversation": &in.Conversation, "tools": &in.Tools, "add_generation_prompt": &in.AddGenerationPrompt,
 		"bos_token": &in.BOS, "eos_token": &in.EOS, "kwargs": &in.Kwargs, "now": &now}
@@ -108,7 +110,7 @@ func renderLine(t *chat.Template, a *asks, line []byte) (any, error) {
 }
 
 // renderOne prints the rendering of the one object on standard input.
-func renderOne(s streams, t *chat.Template) error {
+func renderOne(ctx context.Context, s streams, t *chat.Template) error {
 	raw, err := io.ReadAll(s.in)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", stdinName, err)
@@ -117,7 +119,10 @@ func renderOne(s streams, t *chat.Template) error {
 	if len(raw) == 0 || !json.Valid(raw) {
 		return a.complain(errors.New(`it is no JSON object with a "conversation"; give several, one a line, with --jsonl`))
 	}
-	answer, err := renderLine(t, a, raw)
+	answer, err := renderLine(ctx, t, a, raw)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return a.complain(err)
 	}

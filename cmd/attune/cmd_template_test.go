@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"attune/data/chat"
@@ -145,4 +147,43 @@ func TestTemplateCheck(t *testing.T) {
 	}
 	wantCode(t, exitUsage, []string{"takes the model directory"}, "template", "check")
 	wantCode(t, exitUsage, []string{"not a directory"}, "template", "check", config)
+}
+
+// dying is a context that is done once it was asked so often.
+type dying struct {
+	context.Context
+	looks atomic.Int64
+}
+
+func (d *dying) Err() error {
+	if d.looks.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// An interrupt ends a rendering, not only what comes behind it: the template would take thousands of looks at the context.
+func TestInterruptedRendering(t *testing.T) {
+	template := writeFile(t, "slow.jinja", `{% if 'endless' in messages[0].content %}{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}{% endif -%}
+		{% for m in messages %}<|im_start|>{{ m.role + '\n' + m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}`)
+	rows := writeFile(t, "rows.jsonl", `{"messages": [{"role": "user", "content": "endless"}, {"role": "assistant", "content": "A"}]}`)
+	lesson := smallLesson(t, lesson{"template": template, "data.train": rows, "data.eval": rows})
+	const question = `{"conversation": [{"role": "user", "content": "endless"}]}`
+	for _, c := range []struct {
+		stdin string
+		args  []string
+	}{
+		{question, []string{"template", "render", "--template", template}},
+		{question + "\n" + question, []string{"template", "render", "--jsonl", "--template", template}},
+		{"", []string{"data", "show", rows, "--model", lesson["model"].(string), "--template", template}},
+		{"", lesson.args("plan")},
+		{`{"prompt": "endless"}`, []string{"generate", "--model", lesson["model"].(string), "--template", template, "--prompts", "-"}},
+	} {
+		ctx := &dying{Context: t.Context()}
+		ctx.looks.Store(500)
+		if o := invoke(ctx, c.stdin, c.args...); o.code != exitInterrupted || !strings.Contains(o.stderr, "interrupted") || strings.Contains(o.stderr, "steps") || strings.Contains(o.stdout, "error") {
+			t.Errorf("attune %s: exit code %d, %d looks left\n%s\n%s", c.args[:2], o.code, ctx.looks.Load(), o.stdout, o.stderr)
+		}
+	}
 }

@@ -23,7 +23,7 @@ begin and end tokens are added. Text of special tokens is recognised as such in 
 
 A line that is no such object is answered by what is wrong with it; the exit code is 3 then, once the others are answered.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case dir == "":
 				return usagef("no tokenizer; give its directory with --tokenizer DIR")
@@ -38,7 +38,7 @@ A line that is no such object is answered by what is wrong with it; the exit cod
 				return err
 			}
 			if jsonl {
-				return answerLines(s, func(a *asks, line []byte) (any, error) { return tokenizeLine(tok, a, line) })
+				return answerLines(cmd.Context(), s, func(a *asks, line []byte) (any, error) { return tokenizeLine(tok, a, line) })
 			}
 			return tokenizeText(s, tok, special)
 		},

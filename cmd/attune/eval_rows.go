@@ -55,6 +55,7 @@ func (o *evalOptions) ask(ctx context.Context, l *loaded, co corpus.Options) (qu
 	if l.text.tmpl == nil {
 		return nil, l.text.noTemplate
 	}
+	co.Context = ctx
 	for _, f := range o.cfg.Data.Eval {
 		if o.limit > 0 && len(questions) == o.limit {
 			break

@@ -248,7 +248,7 @@ func TestUsersEndNoTurns(t *testing.T) {
 	atEnd(t, l.close)
 	c := &talk{l: l}
 	for turn := 1; turn <= 3; turn++ {
-		ids, err := c.ask(attack)
+		ids, err := c.ask(t.Context(), attack)
 		if err != nil {
 			t.Fatal(err)
 		}

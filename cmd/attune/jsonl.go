@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 
 	"attune/data"
@@ -38,8 +40,9 @@ type asks struct {
 const maxComplaints = 20
 
 // answerLines has every line of standard input answered. A line that answer cannot make sense of is answered by what is
-// wrong with it and does not end the others; the error then names all such lines. Blank lines are no questions.
-func answerLines(s streams, answer func(a *asks, line []byte) (any, error)) error {
+// wrong with it and does not end the others; the error then names all such lines. Blank lines are no questions. The answers
+// end when ctx is done, with its error.
+func answerLines(ctx context.Context, s streams, answer func(a *asks, line []byte) (any, error)) error {
 	a := &asks{s: s, in: bufio.NewReader(s.in), unknown: map[string]bool{}}
 	w := bufio.NewWriter(s.out)
 	out := json.NewEncoder(w)
@@ -54,7 +57,9 @@ func answerLines(s streams, answer func(a *asks, line []byte) (any, error)) erro
 			if len(raw) == 0 {
 				continue
 			}
-			reply, err = answer(a, raw)
+			if reply, err = answer(a, raw); ctx.Err() != nil {
+				return errors.Join(ctx.Err(), w.Flush())
+			}
 		} else if !errors.Is(err, errLongLine) {
 			return errors.Join(fmt.Errorf("read %s: %w", stdinName, err), w.Flush())
 		}
@@ -136,9 +141,40 @@ func (a *asks) read(line []byte, known fields) error {
 			}
 			continue
 		}
-		if err := json.Unmarshal(object[key], to); err != nil {
+		err := json.Unmarshal(object[key], to)
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return fmt.Errorf("%q is %s, not %s", key, kindOf(object[key]), kindFor(wrong.Type))
+		}
+		if err != nil {
 			return fmt.Errorf("%q: %w", key, err)
 		}
 	}
 	return nil
+}
+
+// kindOf is what a reader calls a JSON value.
+func kindOf(raw json.RawMessage) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "text"
+	case 't', 'f':
+		return "true or false"
+	}
+	return "a number"
+}
+
+// kindFor is what a reader calls the JSON values of a type that fields have.
+func kindFor(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	}
+	return "an object"
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"attune/engine/model"
 )
 
 // ask pipes questions, one JSON object a line, through a command and gives the answer to each.
@@ -72,7 +74,7 @@ null
 		t.Fatalf("%d answers\n%s", len(got), o.stdout)
 	}
 	for i, want := range []string{"", "standard input:3: unexpected end", "standard input:4: it is no JSON object", "standard input:5: it is no JSON object", `standard input:6: there is no "conversation"`,
-		`standard input:7: "bos_token": `, "standard input:8: conversation[0]: ", `standard input:9: "now": "yesterday" is no time`, "", ""} {
+		`standard input:7: "bos_token" is a number`, "standard input:8: conversation[0]: ", `standard input:9: "now": "yesterday" is no time`, "", ""} {
 		switch {
 		case want == "" && (got[i].Text == nil || got[i].Error != nil), want != "" && (got[i].Error == nil || !strings.HasPrefix(*got[i].Error, want)):
 			t.Errorf("answer %d, want %q\n%s", i+1, want, o.stdout)
@@ -89,5 +91,26 @@ null
 	o = invoke(t.Context(), strings.Repeat("nothing\n", 30), "tokenize", "--tokenizer", taught(t), "--jsonl")
 	if o.code != exitData || strings.Count(o.stdout, "\n") != 30 || !strings.Contains(o.stderr, "standard input:20: ") || !strings.Contains(o.stderr, "and 10 more") {
 		t.Errorf("exit code %d\n%s", o.code, o.stderr)
+	}
+}
+
+// A value of the wrong kind is said to be so in words, not in those of the program.
+func TestWrongKindInALine(t *testing.T) {
+	dir := smallModel(t, model.NewOptions{})
+	for _, c := range []struct{ line, want, command string }{
+		{`{"text": 1}`, `"text" is a number, not text`, "tokenize --tokenizer " + dir},
+		{`{"text": ["a"]}`, `"text" is a list, not text`, "tokenize --tokenizer " + dir},
+		{`{"text": "a", "special": "yes"}`, `"special" is text, not true or false`, "tokenize --tokenizer " + dir},
+		{`{"text": {}}`, `"text" is an object, not text`, "tokenize --tokenizer " + dir},
+		{`{"conversation": [], "bos_token": true}`, `"bos_token" is true or false, not text`, "template render --template chatml"},
+		{`{"conversation": [], "now": 2025}`, `"now" is a number, not text`, "template render --template chatml"},
+		{`{"conversation": [], "kwargs": []}`, `"kwargs" is a list, not an object`, "template render --template chatml"},
+		{`{"conversation": [], "add_generation_prompt": 0.5}`, `"add_generation_prompt" is a number, not true or false`, "template render --template chatml"},
+	} {
+		o := invoke(t.Context(), c.line, append(strings.Fields(c.command), "--jsonl")...)
+		got := jsonLines[lineError](t, []byte(o.stdout))
+		if o.code != exitData || len(got) != 1 || got[0].Error != "standard input:1: "+c.want {
+			t.Errorf("%s: exit code %d, %v, want %q", c.line, o.code, got, c.want)
+		}
 	}
 }

@@ -7,6 +7,7 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -42,6 +43,8 @@ type RenderOptions struct {
 	Kwargs map[string]any
 	// Now is what strftime_now reads; zero = the clock.
 	Now time.Time
+	// Context ends a rendering when it is done, with its error; nil = nothing does.
+	Context context.Context
 	// Specials are the variables bos_token, eos_token and so on; nil = those of the template's model directory.
 	Specials map[string]string
 	// SpecialTokens are the strings the tokenizer treats as special; one of them ends a turn.

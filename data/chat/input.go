@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ type Input struct {
 	BOS, EOS            *string                    // bos_token and eos_token; nil = the variable is not defined
 	Kwargs              map[string]json.RawMessage // further variables of the template
 	Now                 time.Time                  // what strftime_now reads; zero = the clock
+	Context             context.Context            // ends the rendering when it is done, with its error; nil = nothing does
 }
 
 // RenderJSON renders a conversation as transformers' apply_chat_template does, to the byte. Where the template refuses it,
-// or cannot render it, the error is a *jinja.Error; other errors say what of the input is malformed.
+// or cannot render it, the error is a *jinja.Error; other errors say what of the input is malformed, or are in.Context's.
 func (t *Template) RenderJSON(in Input) (jinja.Result, error) {
 	messages, err := messageValues(in.Conversation)
 	if err != nil {
@@ -45,7 +47,7 @@ func (t *Template) RenderJSON(in Input) (jinja.Result, error) {
 			return jinja.Result{}, fmt.Errorf("kwargs: %q: %w", name, err)
 		}
 	}
-	return t.compiled.Render(vars, jinja.Options{Now: in.Now})
+	return t.compiled.Render(vars, jinja.Options{Now: in.Now, Context: in.Context})
 }
 
 // thoughtFields are the names that a message's thoughts come under, the first one that is set wins: transformers fills the

@@ -27,6 +27,9 @@ func (t *Template) RenderAll(conv data.Conversation, o RenderOptions) ([]Renderi
 			return again, nil
 		}
 	}
+	if o.Context != nil && o.Context.Err() != nil { // whatever was made of a rendering that it ended
+		return nil, o.Context.Err()
+	}
 	return rs, err
 }
 

@@ -161,7 +161,7 @@ const promptVariable = "add_generation_prompt"
 func (c *conversation) run(messages []jinja.Value, prompt bool) (jinja.Result, error) {
 	c.vars["messages"] = jinja.NewList(messages...)
 	c.vars[promptVariable] = prompt
-	r, err := c.t.compiled.Render(c.vars, jinja.Options{Now: c.o.Now})
+	r, err := c.t.compiled.Render(c.vars, jinja.Options{Now: c.o.Now, Context: c.o.Context})
 	var raised *jinja.Error
 	if errors.As(err, &raised) && raised.Kind == jinja.Raised {
 		return r, fmt.Errorf("the chat template refuses this conversation: %s", strings.TrimSpace(raised.Msg))

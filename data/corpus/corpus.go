@@ -23,14 +23,15 @@ type Options struct {
 	Template    *chat.Template // nil = none: rows of plain text only
 	NoTemplate  error          // why there is none, for rows that need one
 	Tokenizer   *tokenizer.Tokenizer
-	Doubts      []chat.Finding // of the template, see chat.Template.Doubts; said of each file
-	Stops       []int32        // ids at which the model stops by its own files, see chat.OwnStops
-	Ends        []int32        // ids that end a turn: those, and what the template writes behind an answer, see chat.Template.Stops
-	TrainOn     string         // all | last
-	System      string         // for conversations that have no system message
-	SystemRatio float64        // share of the rows that get it
-	Seed        uint64         // chooses them
-	Now         time.Time      // what strftime_now reads; zero = the clock
+	Doubts      []chat.Finding  // of the template, see chat.Template.Doubts; said of each file
+	Stops       []int32         // ids at which the model stops by its own files, see chat.OwnStops
+	Ends        []int32         // ids that end a turn: those, and what the template writes behind an answer, see chat.Template.Stops
+	TrainOn     string          // all | last
+	System      string          // for conversations that have no system message
+	SystemRatio float64         // share of the rows that get it
+	Seed        uint64          // chooses them
+	Now         time.Time       // what strftime_now reads; zero = the clock
+	Context     context.Context // ends a rendering when it is done; nil = nothing does
 	MaxLength   int
 	Overlength  chat.Policy
 	Names       chat.Names     // of the two, in complaints
@@ -53,7 +54,7 @@ func (o Options) SystemOf(n int) string {
 
 // Render says how a file's row number n, from 1, is rendered.
 func (o Options) Render(n int) chat.RenderOptions {
-	return chat.RenderOptions{TrainOn: o.TrainOn, System: o.SystemOf(n), Kwargs: o.Kwargs, Now: o.Now}
+	return chat.RenderOptions{TrainOn: o.TrainOn, System: o.SystemOf(n), Kwargs: o.Kwargs, Now: o.Now, Context: o.Context}
 }
 
 // File is one source of rows.
@@ -142,7 +143,7 @@ func closeAll(sets []*loader.Set) {
 
 // read reads one file. The set is to be closed, whatever the error.
 func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
-	o.Names = o.Names.OrKeys()
+	o.Names, o.Context = o.Names.OrKeys(), ctx
 	b := &builder{o: o, set: loader.NewSet(o.Dir), report: Report{Path: f.Path}, faults: faults{}}
 	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
 	if err != nil {

@@ -20,12 +20,15 @@ type Made struct {
 
 // Make turns a file's row number n, from 1, into examples, in the order in which they are learnt from. What is wrong with
 // the row is a *source.RowError; the examples that it does have come with it, those that cannot be used with a zero Cut.
-// Without a template, a row that needs one gives NoTemplate.
+// Without a template, a row that needs one gives NoTemplate; once o.Context is done, its error is all there is.
 func (o Options) Make(n int, c data.Conversation) ([]Made, error) {
 	if c.Messages != nil && o.Template == nil {
 		return nil, o.NoTemplate // no row can be rendered: one complaint is enough
 	}
 	all, err := o.Template.Explain(o.Tokenizer, c, o.Render(n))
+	if o.Context != nil && o.Context.Err() != nil {
+		return nil, o.Context.Err()
+	}
 	if err != nil {
 		return nil, complaint(c.Position, err)
 	}

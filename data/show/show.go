@@ -188,6 +188,7 @@ func (r *Reader) plainSpecials(m corpus.Made) int {
 // Each calls f with the rows of a file that want names, in order. It gives the number of rows that the file has, negative
 // where it has rows behind those.
 func Each(ctx context.Context, file corpus.File, o corpus.Options, want Numbers, f func(Row) error) (of int, err error) {
+	o.Context = ctx
 	r, err := Open(file, o)
 	if err != nil {
 		return 0, err
