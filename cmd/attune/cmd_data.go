@@ -158,7 +158,10 @@ func (o *showOptions) corpusOptions(s streams, t *text) (corpus.Options, error) 
 			return corpus.Options{}, err
 		}
 	}
-	co := t.corpusOptions(o.cfg, date)
+	co, err := t.corpusOptions(o.cfg, date)
+	if err != nil {
+		return co, err
+	}
 	co.Names = o.names()
 	m, err := model.ReadConfig(o.model)
 	switch {
@@ -185,7 +188,7 @@ func runShow(ctx context.Context, s streams, o showOptions) (err error) {
 	if t.tmpl != nil {
 		about.Template = t.tmpl.Name()
 	}
-	for _, d := range t.doubts {
+	for _, d := range co.Doubts {
 		if about.Doubts = append(about.Doubts, d.What+"; "+d.Do); o.jsonl { // whose lines are rows
 			fmt.Fprintf(s.err, "warning: %s\n", about.Doubts[len(about.Doubts)-1])
 		}

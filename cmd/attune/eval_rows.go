@@ -33,7 +33,11 @@ func (o *evalOptions) read(ctx context.Context, s streams, l *loaded) (h heldOut
 	if err != nil {
 		return h, err
 	}
-	co := forModel(l.model.Config, os.TempDir(), l.text.corpusOptions(o.cfg, date))
+	co, err := l.text.corpusOptions(o.cfg, date)
+	if err != nil {
+		return h, err
+	}
+	co = forModel(l.model.Config, os.TempDir(), co)
 	co.Names = o.names()
 	shown, done := counting(s.err, co)
 	h.sets, h.reports, err = corpus.ReadAll(ctx, files(o.cfg.Data.Eval), shown)

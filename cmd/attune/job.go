@@ -89,7 +89,11 @@ func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time, o
 // readRows reads training and held-out rows, so that the complaints about all files come together.
 func (j *job) readRows(ctx context.Context, s streams, m *model.Config) error {
 	c := j.cfg
-	o, done := counting(s.err, forModel(m, rowsDir(c.RunDir), j.text.corpusOptions(c, j.date)))
+	co, err := j.text.corpusOptions(c, j.date)
+	if err != nil {
+		return err
+	}
+	o, done := counting(s.err, forModel(m, rowsDir(c.RunDir), co))
 	defer done()
 	sets, reports, err := corpus.ReadAll(ctx, append(files(c.Data.Train), files(c.Data.Eval)...), o)
 	if err != nil {
@@ -108,9 +112,7 @@ func (j *job) readRows(ctx context.Context, s streams, m *model.Config) error {
 	if err != nil {
 		return &corpus.Error{Files: []error{err}}
 	}
-	if j.micro = c.Compute.MicroBatchTokens; j.micro == 0 {
-		j.micro = max(2048, c.Data.MaxLength)
-	}
+	j.micro = microTokens(c)
 	j.eval = loader.NewHeld(sets[n:], j.micro, j.text.pad)
 	j.survey = j.data.Survey(j.micro)
 	return nil

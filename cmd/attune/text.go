@@ -19,12 +19,10 @@ import (
 
 // text is what stands between a model and words: its tokenizer, its chat template and the ids that end a turn.
 type text struct {
-	tok    *tokenizer.Tokenizer
-	tmpl   *chat.Template // nil if the model has none and none was named; noTemplate says so
-	stops  []int32
-	own    []int32        // those of them that the model's files name
-	doubts []chat.Finding // of the template
-	pad    int32
+	tok   *tokenizer.Tokenizer
+	tmpl  *chat.Template // nil if the model has none and none was named; noTemplate says so
+	stops []int32
+	pad   int32
 
 	kwargs map[string]any // further variables of the template, where there is no run file
 
@@ -47,12 +45,6 @@ func loadText(modelDir, setting string) (*text, error) {
 		if t.stops, err = t.tmpl.Stops(tok, modelDir); err != nil {
 			return nil, err
 		}
-		if t.own, err = chat.OwnStops(tok, modelDir); err != nil {
-			return nil, err
-		}
-		if t.doubts, err = t.tmpl.Doubts(tok, modelDir); err != nil {
-			return nil, err
-		}
 	}
 	if _, id, ok := tok.PAD(); ok {
 		t.pad = id
@@ -68,10 +60,20 @@ func (t *text) hash() string {
 	return t.tmpl.SHA256()
 }
 
-// corpusOptions are those of a run file, for a run of that date.
-func (t *text) corpusOptions(c config.Config, date time.Time) corpus.Options {
-	return corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Stops: t.own, Ends: t.stops, Doubts: t.doubts, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
+// corpusOptions are those of a run file, for a run of that date. What the model's files say of the template is looked at
+// here: only rows need it.
+func (t *text) corpusOptions(c config.Config, date time.Time) (corpus.Options, error) {
+	o := corpus.Options{Template: t.tmpl, NoTemplate: t.noTemplate, Tokenizer: t.tok, Ends: t.stops, TrainOn: c.Data.TrainOn, System: c.System, SystemRatio: c.SystemRatio,
 		Seed: uint64(c.Train.Seed), Now: date, MaxLength: c.Data.MaxLength, Overlength: chat.Policy(c.Data.Overlength), MaxCutShare: &c.Data.MaxCutShare, Kwargs: c.TemplateKwargs}
+	if t.tmpl == nil {
+		return o, nil
+	}
+	var err error
+	if o.Stops, err = chat.OwnStops(t.tok, c.Model); err != nil {
+		return o, err
+	}
+	o.Doubts, err = t.tmpl.Doubts(t.tok, c.Model)
+	return o, err
 }
 
 // microTokens is the most tokens that examples are packed together for.

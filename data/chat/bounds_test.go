@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"attune/internal/hostiletest"
 )
 
 // bombed is a model directory with one file of such a text.
@@ -40,14 +39,12 @@ func TestLargeConfigurations(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := bombed(t, c.file, c.text)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, err := FromModel(dir)
-			runtime.ReadMemStats(&after)
+			var err error
+			took := hostiletest.Allocated(func() { _, err = FromModel(dir) })
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n")) {
 				t.Errorf("got %.300v, want %q", err, c.want)
 			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > 128<<20 {
+			if took > 128<<20 {
 				t.Errorf("%d MiB taken for a file of %d", took>>20, len(c.text)>>20)
 			}
 		})
@@ -59,12 +56,7 @@ func TestFilesAreRegular(t *testing.T) {
 	for _, name := range []string{"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"} {
 		for _, target := range []string{"pipe", "/dev/zero"} {
 			dir := bombed(t, "other", "")
-			if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
+			hostiletest.Link(t, dir, name, target)
 			if _, err := FromModel(dir); err == nil || !strings.Contains(err.Error(), "a regular file is needed") {
 				t.Errorf("%s is a link to %s: %v", name, target, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"attune/data/tokenizer"
+	"attune/internal/reftest"
 )
 
 // modelDir is a directory of a model with one id a byte: <s> 0, </s> 1, <|im_start|> 2, <|im_end|> 3, <pad> 4.
@@ -149,7 +150,7 @@ func TestDoubts(t *testing.T) {
 			}
 		}
 	}
-	if phi, err := Resolve(shared(t, "chat_templates/phi-3.5-mini.jinja"), dir); err != nil {
+	if phi, err := Resolve(reftest.Path(t, "chat_templates/phi-3.5-mini.jinja"), dir); err != nil {
 		t.Error(err)
 	} else if found, err := phi.Doubts(tok, dir); err != nil || len(found) != 2 || !strings.Contains(found[0].What, "<|user|>, <|end|>, <|assistant|>") || !strings.Contains(found[1].What, "only behind the last answer") {
 		t.Errorf("phi-3.5: %v, %v", found, err)

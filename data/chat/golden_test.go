@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bufio"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,37 +9,8 @@ import (
 
 	"attune/data"
 	"attune/data/tokenizer"
+	"attune/internal/reftest"
 )
-
-// shared finds reference data that lies outside the repository.
-func shared(t testing.TB, name string) string {
-	t.Helper()
-	path := filepath.Join(sharedRoot(), name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs ../shared (or ATTUNE_TEST_SHARED): %v", err)
-	}
-	return path
-}
-
-func sharedRoot() string {
-	if root := os.Getenv("ATTUNE_TEST_SHARED"); root != "" {
-		return root
-	}
-	return filepath.Join("..", "..", "..", "shared")
-}
-
-func readLines(t testing.TB, path string, each func(line []byte)) {
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<22)
-	for sc.Scan() {
-		each(sc.Bytes())
-	}
-}
 
 // goldenRow reads the three schemas that the goldens are in.
 func goldenRow(t testing.TB, line []byte) data.Conversation {
@@ -85,7 +55,7 @@ func load(t testing.TB, dir string) (*Template, *tokenizer.Tokenizer) {
 func TestGoldens(t *testing.T) {
 	for _, name := range []string{"llama-chatml-lora", "llama-zephyr-full", "qwen2-chatml-multiturn", "qwen3-chatml-system"} {
 		t.Run(name, func(t *testing.T) {
-			dir := shared(t, "goldens/"+name)
+			dir := reftest.Path(t, "goldens/"+name)
 			tmpl, tok := load(t, filepath.Join(dir, "model"))
 			raw, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 			if err != nil {
@@ -105,7 +75,9 @@ func TestGoldens(t *testing.T) {
 				t.Fatal(err)
 			}
 			var rows []data.Conversation
-			readLines(t, filepath.Join(dir, "train.jsonl"), func(line []byte) { rows = append(rows, goldenRow(t, line)) })
+			for _, line := range reftest.Lines[json.RawMessage](t, filepath.Join(dir, "train.jsonl")) {
+				rows = append(rows, goldenRow(t, line))
+			}
 			for i, w := range want.Examples {
 				r, err := tmpl.Render(rows[i], RenderOptions{})
 				if err == nil && r.Text != w.Text {

@@ -9,11 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"attune/data"
 	"attune/data/jinja"
 	"attune/data/tokenizer"
+	"attune/internal/reftest"
+
+	"pgregory.net/rapid"
 )
 
 // markers are the special tokens of published templates; the first begins a text, the second ends it.
@@ -56,7 +57,7 @@ func everyTemplate(t testing.TB) []*Template {
 		}
 		all = append(all, tmpl)
 	}
-	paths, err := filepath.Glob(filepath.Join(sharedRoot(), "chat_templates", "*.jinja"))
+	paths, err := filepath.Glob(filepath.Join(reftest.Root(), "chat_templates", "*.jinja"))
 	if err != nil {
 		t.Fatal(err)
 	}

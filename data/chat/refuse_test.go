@@ -11,11 +11,12 @@ import (
 
 	"attune/data"
 	"attune/data/tokenizer"
+	"attune/internal/reftest"
 )
 
 func published(t *testing.T, name string) *Template {
 	t.Helper()
-	tmpl, err := FromFile(filepath.Join(shared(t, "chat_templates"), name+".jinja"))
+	tmpl, err := FromFile(filepath.Join(reftest.Path(t, "chat_templates"), name+".jinja"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestServedOtherwise(t *testing.T) {
 
 // TestABlankOfTheUserIsNotTrained: where the words of two messages meet, a token of both is not learnt.
 func TestABlankOfTheUserIsNotTrained(t *testing.T) {
-	tok, err := tokenizer.Load(shared(t, "tokenizers/smollm2"))
+	tok, err := tokenizer.Load(reftest.Path(t, "tokenizers/smollm2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +256,7 @@ func TestWhyNothingIsTrained(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.says)
 		}
 	}
-	bpe, err := tokenizer.Load(shared(t, "tokenizers/smollm2"))
+	bpe, err := tokenizer.Load(reftest.Path(t, "tokenizers/smollm2"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"attune/data"
 	"attune/data/jinja"
+	"attune/internal/reftest"
 )
 
 // templateCase is a line of the published templates' cases.
@@ -41,20 +42,16 @@ func (c *templateCase) now(t *testing.T) time.Time {
 
 func eachCase(t *testing.T, do func(c templateCase, tmpl *Template)) {
 	templates := map[string]*Template{}
-	readLines(t, shared(t, "chat_templates/cases.jsonl"), func(line []byte) {
-		var c templateCase
-		if err := json.Unmarshal(line, &c); err != nil {
-			t.Fatal(err)
-		}
+	for _, c := range reftest.Lines[templateCase](t, reftest.Path(t, "chat_templates/cases.jsonl")) {
 		if templates[c.Template] == nil {
-			tmpl, err := FromFile(filepath.Join(shared(t, "chat_templates"), c.Template))
+			tmpl, err := FromFile(filepath.Join(reftest.Path(t, "chat_templates"), c.Template))
 			if err != nil {
 				t.Fatal(err)
 			}
 			templates[c.Template] = tmpl
 		}
 		do(c, templates[c.Template])
-	})
+	}
 }
 
 // TestRenderJSON holds every published template to what transformers renders with it, through the door of a server.

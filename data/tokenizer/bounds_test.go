@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"attune/internal/hostiletest"
 )
 
 // repeated is n numbered pieces of JSON with commas between.
@@ -50,15 +49,13 @@ func TestBounds(t *testing.T) {
 		"many braces": {`{"model":{"type":"BPE","merges":[],"vocab":` + strings.Repeat(`{"a":`, 200_000), "depth"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, err := Parse([]byte(c.json), nil)
-			runtime.ReadMemStats(&after)
+			var err error
+			took := hostiletest.Allocated(func() { _, err = Parse([]byte(c.json), nil) })
 			if err == nil || !strings.Contains(err.Error(), c.names) || len(err.Error()) > 400 || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%.500v; it should name %s in one sentence", err, c.names)
 			}
 			// three copies of the text: the model's in the file, the vocabulary's in the model, and what is kept of lists before their parts are read
-			if took, most := after.TotalAlloc-before.TotalAlloc, uint64(3*len(c.json)+128<<20); took > most {
+			if most := uint64(3*len(c.json) + 128<<20); took > most {
 				t.Errorf("%d MiB taken for a file of %d", took>>20, len(c.json)>>20)
 			}
 		})
@@ -85,13 +82,7 @@ func TestLoadOpensFiles(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), tokenizer, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			os.Remove(filepath.Join(dir, name))
-			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
+			hostiletest.Link(t, dir, name, target)
 			if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "a regular file is needed") {
 				t.Errorf("%s is a link to %s: %v", name, target, err)
 			}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"attune/internal/hostiletest"
 )
 
 // contents are the files of a directory.
@@ -96,15 +96,7 @@ func TestFilesAreRegular(t *testing.T) {
 			root := t.TempDir()
 			save(t, root, 1)
 			dir := save(t, root, 2)
-			if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
+			hostiletest.Link(t, dir, name, target)
 			if step, skipped := latest(t, root); step != 1 || skipped != 1 {
 				t.Errorf("%s is a link to %s: step %d is used, %d passed over", name, target, step, skipped)
 			}

@@ -19,14 +19,7 @@ func TestBindRefuses(t *testing.T) {
 	m := build(t, exectest.Small())
 	b := exectest.NewReference()
 	p := compile(t, m, exec.Options{})
-	arena, err := exec.NewArena(b, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := exec.NewRunner(b, p, arena)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := runner(t, b, p)
 	in, ok := p.Input("embed")
 	if !ok {
 		t.Fatal("no input embed")

@@ -27,6 +27,20 @@ func run(t testing.TB, m *exectest.Model, o exec.Options, change func(*exec.Runn
 	return outs
 }
 
+// runner is a runner of p in an arena of its own.
+func runner(t testing.TB, b exec.Backend, p *exec.Program) *exec.Runner {
+	t.Helper()
+	arena, err := exec.NewArena(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := exec.NewRunner(b, p, arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func full() exectest.Config {
 	c := exectest.Small()
 	c.Full, c.Dropout = true, 0.25
@@ -130,14 +144,7 @@ func TestAccumulate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arena, err := exec.NewArena(b, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := exec.NewRunner(b, p, arena)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := runner(t, b, p)
 	bound, err := exectest.Bind(b, m, r)
 	if err != nil {
 		t.Fatal(err)
@@ -265,14 +272,7 @@ func TestCancel(t *testing.T) {
 	m := build(t, exectest.Small())
 	b := exectest.NewReference()
 	p := compile(t, m, exec.Options{})
-	arena, err := exec.NewArena(b, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := exec.NewRunner(b, p, arena)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := runner(t, b, p)
 	if err := r.Run(context.Background()); err == nil || !strings.Contains(err.Error(), `"ids"`) {
 		t.Errorf("run without inputs: %v", err)
 	}

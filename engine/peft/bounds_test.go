@@ -2,14 +2,11 @@ package peft
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"attune/engine/nn"
+	"attune/internal/hostiletest"
 )
 
 // Targets that would take for ever are refused in one sentence.
@@ -47,15 +44,7 @@ func TestFilesAreRegular(t *testing.T) {
 	for _, name := range []string{ConfigName, WeightsName} {
 		for _, target := range []string{"pipe", "/dev/zero"} {
 			dir, _ := written(t, onQuery)
-			if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
+			hostiletest.Link(t, dir, name, target)
 			if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "a regular file is needed") {
 				t.Errorf("%s is a link to %s: %v", name, target, err)
 			}

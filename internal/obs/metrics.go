@@ -2,7 +2,6 @@ package obs
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,7 +60,7 @@ func wholeLines(r io.Reader, done int) (int64, error) {
 		var head struct {
 			Step *int `json:"step"`
 		}
-		if json.Unmarshal(bytes.TrimSpace(line), &head) != nil || head.Step == nil || *head.Step > done {
+		if json.Unmarshal(line, &head) != nil || head.Step == nil || *head.Step > done {
 			return keep, nil
 		}
 		keep += int64(len(line))

@@ -20,7 +20,7 @@ import (
 func FuzzMetrics(f *testing.F) {
 	for _, text := range []string{
 		"", "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"eval_loss\":2}\n", "{\"step\":1}\n{\"st", "{\"step\":1}", "\n", "{\"step\":null}\n", "{\"step\":1e99}\n",
-		"[{\"step\":1}]\n", "{\"step\":1}{\"step\":1}\n", "{\"step\":1}\r\n{\"step\":2}\n", "{\"step\":-1}\n{\"step\":9}\n", "{\"step\":1,\"loss\":\"x\"}\n", "\x00\n\xff\n",
+		"[{\"step\":1}]\n", "{\"step\":1}{\"step\":1}\n", "{\"step\":1}\r\n{\"step\":2}\n", "{\"step\":-1}\n{\"step\":9}\n", "{\"step\":1,\"loss\":\"x\"}\n", "\x00\n\xff\n", "{\"step\":1}\v\n",
 	} {
 		f.Add([]byte(text), 1)
 	}

@@ -10,15 +10,18 @@ import (
 	"testing"
 )
 
-// Path is a file or folder of the reference data: under ATTUNE_TEST_SHARED, or the folder shared beside the checkout. The
-// test is skipped where it is not there.
+// Root is where the reference data lies, if it does: ATTUNE_TEST_SHARED, or the folder shared beside the checkout.
+func Root() string {
+	if root := os.Getenv("ATTUNE_TEST_SHARED"); root != "" {
+		return root
+	}
+	return filepath.Join("..", "..", "..", "shared") // tests run in the folder of their package, of which all lie two below the checkout
+}
+
+// Path is a file or folder of the reference data. The test is skipped where it is not there.
 func Path(t testing.TB, parts ...string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_TEST_SHARED")
-	if root == "" { // tests run in the folder of their package, of which all lie two below the checkout
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
+	path := filepath.Join(append([]string{Root()}, parts...)...)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("needs the reference data at %s (set ATTUNE_TEST_SHARED)", path)
 	}

@@ -6,21 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"attune/internal/hostiletest"
 )
-
-// allocated is how many bytes f takes from the heap, whether it gives them back or not.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
 
 // Headers of the largest size that say nothing useful, in every way in which they can be large.
 func TestLargeHeaders(t *testing.T) {
@@ -50,7 +40,7 @@ func TestLargeHeaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := file(t, c.header, 1)
-			took := allocated(func() {
+			took := hostiletest.Allocated(func() {
 				f, err := Open(path)
 				if err == nil {
 					f.Close()
@@ -156,12 +146,7 @@ func TestHostileIndex(t *testing.T) {
 	for _, target := range []string{"pipe", "/dev/zero"} {
 		for _, name := range []string{IndexName, SingleName} {
 			dir := t.TempDir()
-			if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
+			hostiletest.Link(t, dir, name, target)
 			if _, err := OpenDir(dir); err == nil || !strings.Contains(err.Error(), "a regular file is needed") {
 				t.Errorf("%s is a link to %s: %v", name, target, err)
 			}
