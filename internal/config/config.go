@@ -19,6 +19,7 @@ type Config struct {
 	Compute        Compute        `key:"compute" doc:"where and in what precision the run computes"`
 	Eval           Eval           `key:"eval" doc:"the loss on held-out rows during training"`
 	Checkpoint     Checkpoint     `key:"checkpoint" doc:"how a run survives being stopped"`
+	Guard          Guard          `key:"guard" doc:"what happens at a step whose numbers go wrong"`
 	RunDir         string         `key:"run_dir" need:"is missing; name the directory this run shall fill" doc:"directory of this run; refused if it holds one, unless --resume"`
 }
 
@@ -93,8 +94,21 @@ type Eval struct {
 
 // Checkpoint is how a run survives being stopped.
 type Checkpoint struct {
-	Every int `key:"every" min:"0" doc:"steps between checkpoints; 0 = only at the end"`
-	Keep  int `key:"keep" min:"1" doc:"newest checkpoints kept; with eval.load_best_model_at_end the best one is kept besides"`
+	Every     int     `key:"every" min:"0" doc:"steps between checkpoints; 0 = only at the end"`
+	Keep      int     `key:"keep" min:"1" doc:"newest checkpoints kept; with eval.load_best_model_at_end the best one is kept besides"`
+	KeepEvery int     `key:"keep_every" min:"0" doc:"checkpoints of steps that are multiples of this are never removed; 0 = off"`
+	Grace     float64 `key:"grace" min:"0" doc:"seconds that a step may still take after a signal asked the run to stop; then the state before it is saved"`
+}
+
+// Guard is what happens at a step whose loss or gradient norm is no number, or far from those before it. A step that is left
+// out changes neither weights nor optimizer.
+type Guard struct {
+	NonFinite string  `key:"nonfinite" enum:"stop|skip|rollback" doc:"a loss or gradient norm that is no finite number: end the run, leave the step out, or go back to the last checkpoint and leave out the steps since"`
+	Spike     string  `key:"spike" enum:"off|stop|skip|rollback" doc:"the same for a loss or gradient norm far above those before it"`
+	ZScore    float64 `key:"zscore" over:"0" doc:"a spike is so many standard deviations above the mean of the window"`
+	Window    int     `key:"window" min:"8" doc:"steps that a spike is measured against"`
+	Most      int     `key:"most" min:"1" doc:"times a run may leave steps out or go back; then it stops"`
+	Name      bool    `key:"name" doc:"name the first op and layer that was not finite wherever a step is left out too; costs that step once more. A run that stops names it always"`
 }
 
 // Default is the run that a file with only model, data.train and run_dir describes.
@@ -109,7 +123,8 @@ func Default() Config {
 			Adam: Adam{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}, Seed: 1},
 		Compute:    Compute{Device: "auto", Dtype: "auto", Recompute: "auto"},
 		Eval:       Eval{Every: 100},
-		Checkpoint: Checkpoint{Every: 100, Keep: 3},
+		Checkpoint: Checkpoint{Every: 100, Keep: 3, Grace: 20},
+		Guard:      Guard{NonFinite: "stop", Spike: "off", ZScore: 6, Window: 128, Most: 10},
 	}
 }
 
