@@ -166,6 +166,9 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if res.NoneBetter {
 		log.Warn(noneBetter)
 	}
+	if res.BestDamaged != nil {
+		log.Warn(bestDamaged, zap.Error(res.BestDamaged))
+	}
 	warnOfOther(log, res.Trained.Identity, identity)
 	where, err := j.publish(dir, res)
 	if err != nil {

@@ -20,15 +20,19 @@ type summary struct {
 	EarlyStopped  bool     `json:"early_stopped,omitempty"`
 	LoadedBest    bool     `json:"loaded_best,omitempty"`
 	NoneBetter    bool     `json:"no_eval_better_than_before,omitempty"` // with load_best_model_at_end
+	BestDamaged   bool     `json:"best_damaged,omitempty"`               // with load_best_model_at_end
 	Written       string   `json:"written"`
 }
 
 // noneBetter is said where load_best_model_at_end has nothing to load.
 const noneBetter = "no evaluation was better than the one before training; the last state is published"
 
+// bestDamaged is said where load_best_model_at_end cannot load the best state.
+const bestDamaged = "the checkpoint of the best state cannot be read; the last state is published"
+
 func summaryOf(r train.Result, where string) summary {
 	x := summary{Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens, Seconds: r.Seconds, EvalBefore: r.FirstEval, EvalAfter: r.LastEval,
-		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, NoneBetter: r.NoneBetter, Written: where}
+		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, NoneBetter: r.NoneBetter, BestDamaged: r.BestDamaged != nil, Written: where}
 	if r.LoadedBest {
 		x.EvalAfter = r.Trained.Eval
 	}
@@ -54,6 +58,8 @@ func summarize(s streams, asJSON bool, x summary) error {
 	switch {
 	case x.NoneBetter:
 		fmt.Fprintf(&b, "warning: %s\n", noneBetter)
+	case x.BestDamaged:
+		fmt.Fprintf(&b, "warning: %s\n", bestDamaged)
 	case x.LoadedBest:
 		fmt.Fprintf(&b, "published the best evaluated state, that of step %d\n", x.BestStep)
 	case x.EarlyStopped:
