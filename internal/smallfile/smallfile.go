@@ -19,7 +19,7 @@ var ErrNotRegular = errors.New("a regular file is needed")
 func OpenRegular(path string) (*os.File, error) {
 	st, err := os.Stat(path) // first, since to open some devices is to use them
 	if err == nil {
-		err = regular(path, st)
+		err = Regular(path, st)
 	}
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func OpenRegular(path string) (*os.File, error) {
 		return nil, err
 	}
 	if st, err = f.Stat(); err == nil {
-		err = regular(path, st)
+		err = Regular(path, st)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -38,7 +38,8 @@ func OpenRegular(path string) (*os.File, error) {
 	return f, nil
 }
 
-func regular(path string, st fs.FileInfo) error {
+// Regular is ErrNotRegular for all that is not a regular file, in words that name path.
+func Regular(path string, st fs.FileInfo) error {
 	what := "a device"
 	switch m := st.Mode(); {
 	case m.IsRegular():
