@@ -37,11 +37,17 @@ func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 		return nil, first.Err
 	}
 	row := first.Batches[0]
-	train, err := timed(ctx, func() error { _, err := j.session.Accumulate(row); return err })
+	train, err := timed(ctx, func() error { _, err := j.session.Accumulate(ctx, row); return err })
 	if err != nil {
 		return nil, err
 	}
-	update, err := timed(ctx, func() error { _, err := opt.Step(0); return err })
+	update, err := timed(ctx, func() error {
+		norm, err := opt.Norm()
+		if err != nil {
+			return err
+		}
+		return opt.Update(0, norm)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +56,7 @@ func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 	seconds := train*perToken*float64(a.Padded) + update*float64(j.data.Steps())
 	r := &timeReport{TokensPerSecond: float64(a.Tokens) / seconds, MeasuredTokens: row.Tokens}
 	if j.eval != nil {
-		judge, err := timed(ctx, func() error { _, err := j.session.Loss(row); return err })
+		judge, err := timed(ctx, func() error { _, err := j.session.Loss(ctx, row); return err })
 		if err != nil {
 			return nil, err
 		}

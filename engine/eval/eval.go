@@ -18,14 +18,14 @@ import (
 )
 
 // MeanLoss is the sum of the batches' nll over the number of their trained tokens; their weights are 1. It ends with an
-// error of batches. When ctx is done it stops before the next batch, with ctx's error: a loss over some of the rows is none.
+// error of batches. When ctx is done it stops between two kernels, with ctx's error: a loss over some of the rows is none.
 func MeanLoss(ctx context.Context, s *session.Session, batches iter.Seq2[data.Batch, error]) (loss float64, tokens int, err error) {
 	var sum float64
 	for b, err := range batches {
 		if err = errors.Join(ctx.Err(), err); err != nil {
 			return 0, 0, err
 		}
-		nll, err := s.Loss(b)
+		nll, err := s.Loss(ctx, b)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -129,20 +129,20 @@ func (c *countdown) Err() error {
 	return nil
 }
 
-// Stopped between two batches, there is no loss: one over some of the rows would be another number.
-func TestMeanLossStopsBetweenBatches(t *testing.T) {
+// Stopped anywhere, there is no loss: one over some of the rows would be another number.
+func TestMeanLossIsStopped(t *testing.T) {
 	j := newJudge(t)
 	batches := rows(append(examples(), examples()...), 64)
-	n := 0
-	for range batches {
-		n++
+	asked := &countdown{t.Context(), math.MaxInt}
+	if _, _, err := MeanLoss(asked, j.s, batches); err != nil {
+		t.Fatal(err)
 	}
-	loss, tokens, err := MeanLoss(&countdown{t.Context(), 1}, j.s, batches)
-	if !errors.Is(err, context.Canceled) || loss != 0 || tokens != 0 {
-		t.Errorf("loss %g over %d tokens, %v", loss, tokens, err)
-	}
-	if _, _, err := MeanLoss(&countdown{t.Context(), n}, j.s, batches); err != nil {
-		t.Errorf("asked once a batch: %v", err)
+	n := math.MaxInt - asked.left
+	for _, at := range []int{0, 1, 2, n / 2, n - 1} {
+		loss, tokens, err := MeanLoss(&countdown{t.Context(), at}, j.s, batches)
+		if !errors.Is(err, context.Canceled) || loss != 0 || tokens != 0 {
+			t.Errorf("asked %d times of %d: loss %g over %d tokens, %v", at, n, loss, tokens, err)
+		}
 	}
 }
 

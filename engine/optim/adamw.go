@@ -53,7 +53,7 @@ type AdamW struct {
 	o       Options
 	params  []Param
 	index   map[string]int
-	steps   int
+	updates int
 
 	grads, exp, expSq exec.Buffer // every parameter's tensor at offset at[i] of each
 	at                []int64
@@ -161,59 +161,39 @@ func (a *AdamW) ZeroGrad() error {
 	return nil
 }
 
-// GradNorm is the 2-norm of all gradients together: float32 sums of squares of each tensor, added in float64 in the
-// order of the parameters.
-func (a *AdamW) GradNorm() (float64, error) {
-	for i := range a.params {
-		if err := a.launch(a.sumSq(i)); err != nil {
-			return 0, fmt.Errorf("norm of the gradient of %s: %w", a.params[i].Name, err)
-		}
-	}
-	sums := make([]byte, a.sums.Bytes())
-	if err := a.backend.Download(sums, a.sums, 0); err != nil {
-		return 0, fmt.Errorf("norm of the gradients: %w", err)
-	}
-	var total float64
-	for at := 0; at < len(sums); at += exec.Align {
-		total += float64(math.Float32frombits(binary.LittleEndian.Uint32(sums[at:])))
-	}
-	return math.Sqrt(total), nil
-}
-
-// Step changes all parameters by their gradients at learning rate lr and gives the norm of the gradient before
-// clipping. Clipping is torch.nn.utils.clip_grad_norm_'s: the gradient is multiplied by max_norm/(norm + 1e-6) where
-// that is below 1. A norm that is not finite is an error that is ErrNonFinite, and nothing is changed.
-func (a *AdamW) Step(lr float64) (norm float64, err error) {
-	norm, err = a.GradNorm()
-	if err != nil {
-		return 0, err
-	}
-	t := float64(a.steps + 1)
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, fmt.Errorf("step %d: the gradient's norm is %g: %w; lower train.learning_rate", a.steps+1, norm, ErrNonFinite)
+// Update changes all parameters by their gradients at learning rate lr; n is what Norm says of them. Clipping is
+// torch.nn.utils.clip_grad_norm_'s: the gradient is multiplied by max_norm/(norm + 1e-6) where that is below 1. A norm
+// that is not finite is an error that is ErrNonFinite, and nothing is changed.
+func (a *AdamW) Update(lr float64, n Norm) error {
+	t := float64(a.updates + 1)
+	if !n.Finite() {
+		return fmt.Errorf("update %d: the gradient's norm is %g: %w; lower train.learning_rate", a.updates+1, n.Global, ErrNonFinite)
 	}
 	scale := 1.0
 	if a.o.MaxGradNorm > 0 {
-		scale = min(1, a.o.MaxGradNorm/(norm+1e-6))
+		scale = min(1, a.o.MaxGradNorm/(n.Global+1e-6))
 	}
 	var hyper []byte
 	for _, h := range []float64{lr, 1 - math.Pow(a.o.Beta1, t), 1 - math.Pow(a.o.Beta2, t), scale} {
 		hyper = binary.LittleEndian.AppendUint32(hyper, math.Float32bits(float32(h)))
 	}
 	if err := a.backend.Upload(a.hyper, 0, hyper); err != nil {
-		return norm, fmt.Errorf("step %d: %w", a.steps+1, err)
+		return fmt.Errorf("update %d: %w", a.updates+1, err)
 	}
 	for i, p := range a.params {
 		if err := a.launch(a.update(i)); err != nil {
-			return norm, fmt.Errorf("step %d: update %s: %w", a.steps+1, p.Name, err)
+			return fmt.Errorf("update %d: change %s: %w", a.updates+1, p.Name, err)
 		}
 	}
 	if err := a.backend.Sync(); err != nil {
-		return norm, fmt.Errorf("step %d: %w", a.steps+1, err)
+		return fmt.Errorf("update %d: %w", a.updates+1, err)
 	}
-	a.steps++
-	return norm, nil
+	a.updates++
+	return nil
 }
+
+// Updates is how often the parameters were changed: the t of AdamW's bias correction.
+func (a *AdamW) Updates() int { return a.updates }
 
 func (a *AdamW) buffers() []exec.Buffer {
 	var bs []exec.Buffer

@@ -17,7 +17,7 @@ type Tensor struct {
 var moments = [...]string{".exp_avg", ".exp_avg_sq"}
 
 // Save gives every tensor of the state to put, one after the other, with the bytes that read gives. The
-// number of steps is saved by the caller.
+// number of updates is saved by the caller.
 func (a *AdamW) Save(read func(exec.Operand) ([]byte, error), put func(Tensor) error) error {
 	for i, p := range a.params {
 		for j, buf := range []exec.Buffer{a.exp, a.expSq} {
@@ -33,11 +33,11 @@ func (a *AdamW) Save(read func(exec.Operand) ([]byte, error), put func(Tensor) e
 	return nil
 }
 
-// Load sets the state to that after a number of steps; get gives the bytes of a tensor that Save had, of the same
+// Load sets the state to that after a number of updates; get gives the bytes of a tensor that Save had, of the same
 // shape. After an error the state is part old and part new, and must not be used.
-func (a *AdamW) Load(steps int, get func(name string, shape []int) ([]byte, error)) error {
-	if steps < 0 {
-		return fmt.Errorf("load the optimizer: %d steps", steps)
+func (a *AdamW) Load(updates int, get func(name string, shape []int) ([]byte, error)) error {
+	if updates < 0 {
+		return fmt.Errorf("load the optimizer: %d updates", updates)
 	}
 	for i, p := range a.params {
 		for j, buf := range []exec.Buffer{a.exp, a.expSq} {
@@ -50,6 +50,6 @@ func (a *AdamW) Load(steps int, get func(name string, shape []int) ([]byte, erro
 			}
 		}
 	}
-	a.steps = steps
+	a.updates = updates
 	return nil
 }

@@ -143,7 +143,7 @@ func TestBytesAreWhatIsAllocated(t *testing.T) {
 		e := data.Example{IDs: make([]int32, 100), Weights: make([]float32, 100)}
 		e.Weights[50] = 1
 		l.largest = 0
-		if _, err := s.Loss(pack.EvalRow([]data.Example{e}, pack.Options{})); err != nil {
+		if _, err := s.Loss(t.Context(), pack.EvalRow([]data.Example{e}, pack.Options{})); err != nil {
 			t.Fatal(err)
 		}
 		if judging > arena && l.largest != judging {
@@ -187,7 +187,7 @@ func TestNothingIsDroppedButInTraining(t *testing.T) {
 			t.Fatal(err)
 		}
 		var err error
-		if losses[i], err = s.Loss(batch); err != nil {
+		if losses[i], err = s.Loss(t.Context(), batch); err != nil {
 			t.Fatal(err)
 		}
 		d, err := s.NewDecoder(8)
@@ -198,7 +198,7 @@ func TestNothingIsDroppedButInTraining(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if loss, err := s.Accumulate(batch); err != nil || (loss == losses[i]) != (dropout == 0) {
+		if loss, err := s.Accumulate(t.Context(), batch); err != nil || (loss == losses[i]) != (dropout == 0) {
 			t.Errorf("dropout %g: trained with the loss %g, judged with %g (%v)", dropout, loss, losses[i], err)
 		}
 	}

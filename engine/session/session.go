@@ -73,28 +73,26 @@ func (s *Session) BindGradients(grad func(param string) (exec.Operand, error)) e
 	return nil
 }
 
-// Accumulate adds the gradients of a batch to those of the step and gives the batch's share of the step's loss.
-func (s *Session) Accumulate(b data.Batch) (float64, error) { return s.run(training, b) }
+// Accumulate adds the gradients of a batch to those of the step and gives the batch's share of the step's loss. When ctx is
+// done it stops between two kernels, with ctx's error and the gradients part added.
+func (s *Session) Accumulate(ctx context.Context, b data.Batch) (float64, error) {
+	return s.run(ctx, training, b)
+}
 
-// Loss is Σ weights·nll of a batch.
-func (s *Session) Loss(b data.Batch) (float64, error) { return s.run(judging, b) }
+// Loss is Σ weights·nll of a batch. When ctx is done it stops between two kernels, with ctx's error.
+func (s *Session) Loss(ctx context.Context, b data.Batch) (float64, error) {
+	return s.run(ctx, judging, b)
+}
 
-func (s *Session) run(why purpose, b data.Batch) (float64, error) {
+func (s *Session) run(ctx context.Context, why purpose, b data.Batch) (float64, error) {
 	p, err := s.get(key{purpose: why, tokens: b.Tokens})
 	if err != nil {
 		return 0, err
 	}
-	for name, values := range map[string][]int32{nn.IDs: b.IDs, nn.Positions: b.Positions, nn.Segments: b.Segments, nn.Targets: b.Targets, nn.Keys: b.Keys} {
-		if o, ok := p.inputs[name]; ok {
-			if err := exec.Upload(s.o.Device, o, int32Bytes(values)); err != nil {
-				return 0, fmt.Errorf("upload %s: %w", name, err)
-			}
-		}
+	if err := s.upload(p, b); err != nil {
+		return 0, err
 	}
-	if err := exec.Upload(s.o.Device, p.inputs[nn.Weights], Float32Bytes(b.Weights)); err != nil {
-		return 0, fmt.Errorf("upload weights: %w", err)
-	}
-	if err := p.runner.Run(context.Background()); err != nil {
+	if err := p.runner.Run(ctx); err != nil {
 		return 0, err
 	}
 	raw, err := exec.Download(s.o.Device, p.runner.Output(0))
@@ -102,6 +100,21 @@ func (s *Session) run(why purpose, b data.Batch) (float64, error) {
 		return 0, err
 	}
 	return float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))), nil
+}
+
+// upload gives a program the rows of a batch.
+func (s *Session) upload(p *program, b data.Batch) error {
+	for name, values := range map[string][]int32{nn.IDs: b.IDs, nn.Positions: b.Positions, nn.Segments: b.Segments, nn.Targets: b.Targets, nn.Keys: b.Keys} {
+		if o, ok := p.inputs[name]; ok {
+			if err := exec.Upload(s.o.Device, o, int32Bytes(values)); err != nil {
+				return fmt.Errorf("upload %s: %w", name, err)
+			}
+		}
+	}
+	if err := exec.Upload(s.o.Device, p.inputs[nn.Weights], Float32Bytes(b.Weights)); err != nil {
+		return fmt.Errorf("upload weights: %w", err)
+	}
+	return nil
 }
 
 // Read is the bytes of an operand: the device's memory itself where the host reaches it, valid until something is

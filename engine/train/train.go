@@ -180,7 +180,7 @@ func (r *Run) step(p loader.Packed) error {
 		return err
 	}
 	for _, b := range p.Batches {
-		loss, err := r.Session.Accumulate(b)
+		loss, err := r.Session.Accumulate(context.Background(), b)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", s.Step, err)
 		}
@@ -190,11 +190,14 @@ func (r *Run) step(p loader.Packed) error {
 	if err := finite(s.Loss); err != nil {
 		return fmt.Errorf("step %d: %w", s.Step, err)
 	}
-	norm, err := r.Optimizer.Step(s.LearningRate)
+	norm, err := r.Optimizer.Norm()
+	if err == nil {
+		err = r.Optimizer.Update(s.LearningRate, norm)
+	}
 	if err != nil {
 		return err
 	}
-	s.GradNorm = norm
+	s.GradNorm = norm.Global
 	s.Seconds = time.Since(begin).Seconds()
 	s.TokensPerSecond = float64(s.Tokens) / s.Seconds
 	r.state.Step++
