@@ -27,9 +27,8 @@ var unlike = []string{"seconds", "made", "recipe"}
 // maxFile bounds state.json and metrics.jsonl, in bytes.
 const maxFile = 1 << 30
 
-// Checkpoints compares two checkpoints' directories: every safetensors file, and state.json. Each string of the result is a
-// difference; none = the same.
-func Checkpoints(want, got string) ([]string, error) {
+// checkpoints compares two checkpoints' directories: every safetensors file, and state.json.
+func checkpoints(want, got string) ([]string, error) {
 	list, err := directories(want, got, func(name string) bool { return filepath.Ext(name) == ".safetensors" })
 	if err != nil {
 		return nil, err
@@ -38,9 +37,9 @@ func Checkpoints(want, got string) ([]string, error) {
 	return append(list, d...), err
 }
 
-// Products compares two published directories, an adapter or a model: the same files with the same bytes. README.md, which
+// products compares two published directories, an adapter or a model: the same files with the same bytes. README.md, which
 // names threads and run_dir, is only there.
-func Products(want, got string) ([]string, error) {
+func products(want, got string) ([]string, error) {
 	return directories(want, got, func(name string) bool { return name != "README.md" })
 }
 
@@ -156,8 +155,8 @@ func told(m map[string]any, key string) string {
 	return string(b)
 }
 
-// Metrics compares two metrics.jsonl line by line, up to the first that differs, is missing or there too often.
-func Metrics(want, got string) ([]string, error) {
+// metrics compares two metrics.jsonl line by line, up to the first that differs, is missing or there too often.
+func metrics(want, got string) ([]string, error) {
 	a, err := records(want)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func TestCheckpoints(t *testing.T) {
 			if fixed := int(binary.LittleEndian.Uint64([]byte(c.got))); len(c.got) != 8+fixed+24 {
 				t.Fatal("the case's header is not as long as it says")
 			}
-			list, err := Checkpoints(lay(t, map[string]string{"w.safetensors": c.want, "state.json": state}), lay(t, map[string]string{"w.safetensors": c.got, "state.json": c.state}))
+			list, err := checkpoints(lay(t, map[string]string{"w.safetensors": c.want, "state.json": state}), lay(t, map[string]string{"w.safetensors": c.got, "state.json": c.state}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,10 +85,10 @@ func TestProducts(t *testing.T) {
 	same := map[string]string{"model.safetensors": tensorFile(v), "config.json": "{}", "README.md": "threads: 2", "sub/x": "1"}
 	other := map[string]string{"model.safetensors": tensorFile(v), "config.json": "[]", "more": ""}
 	dir := lay(t, want)
-	if list, err := Products(dir, lay(t, same)); err != nil || len(list) > 0 {
+	if list, err := products(dir, lay(t, same)); err != nil || len(list) > 0 {
 		t.Errorf("%v %q", err, list)
 	}
-	list, err := Products(dir, lay(t, other))
+	list, err := products(dir, lay(t, other))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestMetrics(t *testing.T) {
 		"last":    {whole + line(3, 2, 0.1), "4 lines, 3 were expected"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			list, err := Metrics(filepath.Join(lay(t, map[string]string{"m": whole}), "m"), filepath.Join(lay(t, map[string]string{"m": c.got}), "m"))
+			list, err := metrics(filepath.Join(lay(t, map[string]string{"m": whole}), "m"), filepath.Join(lay(t, map[string]string{"m": c.got}), "m"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +122,27 @@ func TestMetrics(t *testing.T) {
 		})
 	}
 	dir := lay(t, map[string]string{"torn": whole[:len(whole)-3], "m": whole})
-	if _, err := Metrics(filepath.Join(dir, "m"), filepath.Join(dir, "torn")); err == nil {
+	if _, err := metrics(filepath.Join(dir, "m"), filepath.Join(dir, "torn")); err == nil {
 		t.Error("a torn line is taken")
+	}
+}
+
+// What one of two runs published or kept, and the other did not, is a difference.
+func TestRuns(t *testing.T) {
+	run := map[string]string{"metrics.jsonl": "{}\n", "checkpoints/step-000001/state.json": "{}", "model/config.json": "{}"}
+	for name, word := range map[string]string{"model/config.json": "published", "checkpoints/step-000001/state.json": "step-000001: is not there"} {
+		other := map[string]string{}
+		for n, text := range run {
+			if n != name {
+				other[n] = text
+			}
+		}
+		list, err := Runs(lay(t, run), lay(t, other))
+		if err != nil || len(list) != 1 || !strings.Contains(list[0], word) {
+			t.Errorf("without %s: %v %q", name, err, list)
+		}
+	}
+	if list, err := Runs(lay(t, run), lay(t, run)); err != nil || len(list) > 0 {
+		t.Errorf("%v %q", err, list)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,7 +117,7 @@ func (r *run) phase(logged int64) string {
 	publishes := func(name string) bool {
 		return slices.ContainsFunc([]string{".adapter.", ".model.", ".loss.png."}, func(p string) bool { return strings.HasPrefix(name, p) })
 	}
-	if product(r.dir) != "" || slices.ContainsFunc(unfinished, publishes) {
+	if samerun.Product(r.dir) != "" || slices.ContainsFunc(unfinished, publishes) {
 		return "publishing"
 	}
 	if len(unfinished) > 0 {
@@ -145,61 +144,13 @@ func (r *run) unfinished(dir string) (list []string) {
 	return list
 }
 
-// product is the directory that is published, "" before.
-func product(runDir string) string {
-	for _, name := range []string{"adapter", "model"} {
-		if _, err := os.Stat(filepath.Join(runDir, name)); err == nil {
-			return filepath.Join(runDir, name)
-		}
-	}
-	return ""
-}
-
 // compare holds what is left to the unbroken run's.
-func (r *run) compare() error {
-	a, b := product(r.whole), product(r.dir)
-	if b == "" {
-		r.differs = append(r.differs, "nothing is published")
-		return nil
-	}
-	products, err := samerun.Products(a, b)
-	if err != nil {
-		return err
-	}
-	metrics, err := samerun.Metrics(filepath.Join(r.whole, "metrics.jsonl"), filepath.Join(r.dir, "metrics.jsonl"))
-	if err != nil {
-		return err
-	}
-	states, err := r.states()
-	if err != nil {
-		return err
-	}
-	r.differs = slices.Concat(products, metrics, states)
+func (r *run) compare() (err error) {
+	r.differs, err = samerun.Runs(r.whole, r.dir)
 	for _, name := range append(r.unfinished(""), r.unfinished("checkpoints")...) {
 		r.differs = append(r.differs, name+" was left behind")
 	}
-	return nil
-}
-
-// states compares the checkpoints that the unbroken run kept: the newest ones and the best.
-func (r *run) states() (list []string, err error) {
-	entries, err := os.ReadDir(filepath.Join(r.whole, "checkpoints"))
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		d, err := samerun.Checkpoints(filepath.Join(r.whole, "checkpoints", e.Name()), filepath.Join(r.dir, "checkpoints", e.Name()))
-		if errors.Is(err, fs.ErrNotExist) {
-			d, err = []string{"is not there"}, nil
-		}
-		if err != nil {
-			return list, err
-		}
-		for _, s := range d {
-			list = append(list, e.Name()+": "+s)
-		}
-	}
-	return list, nil
+	return err
 }
 
 // story is where the run was killed, in order.
