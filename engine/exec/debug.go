@@ -8,35 +8,67 @@ import (
 	"attune/kernels"
 )
 
-// NonFiniteError names the step whose output first held a NaN or an infinity.
+// NonFiniteError names the step whose output first held a NaN or an infinity. Where one of the values bound to the
+// program holds one already, a weight of a broken file as a rule, that is what is named.
 type NonFiniteError struct {
 	Step   Step
 	Output int     // of the step
-	Index  int     // flat, in the output
+	Bound  string  // the bound value that was not finite before the step, "" = the step made it of finite ones
+	Index  int     // flat, in the output or the bound value
 	Value  float64 // NaN or ±Inf
-	Count  int     // how many there are in the output
+	Count  int     // how many there are
 }
 
 // Error implements error.
 func (e *NonFiniteError) Error() string {
-	return fmt.Sprintf("%v: output %d is %g at element %d (%d such elements): its inputs were finite still; lower the learning rate, or look at this layer's weights",
-		e.Step, e.Output, e.Value, e.Index, e.Count)
+	elements := fmt.Sprintf("is %g at element %d (%d such elements)", e.Value, e.Index, e.Count)
+	if e.Bound != "" {
+		return fmt.Sprintf("%v: %s itself %s: take the model's files anew, or an earlier checkpoint", e.Step, e.Bound, elements)
+	}
+	return fmt.Sprintf("%v: output %d %s: its inputs were finite still; lower the learning rate, or look at this layer's weights", e.Step, e.Output, elements)
 }
 
 func (r *Runner) checkFinite(i int) error {
+	s := &r.program.steps[i]
 	for j, o := range r.launches[i].Out {
-		if o.Buf == nil || o.Dtype == kernels.Int32 {
+		index, value, count, err := r.nonFinite(o)
+		if err != nil {
+			return fmt.Errorf("check %v: %w", s.Step, err)
+		}
+		if count == 0 {
 			continue
 		}
-		data, err := Download(r.backend, o)
-		if err != nil {
-			return fmt.Errorf("check %v: %w", r.program.steps[i].Step, err)
+		bad := &NonFiniteError{Step: s.Step, Output: j, Index: index, Value: value, Count: count}
+		for k, v := range s.in {
+			x := r.program.values[v]
+			if x.kind != isInput || r.program.inputs[x.index].Written { // of one that is added to, the old values are gone
+				continue
+			}
+			index, value, count, err := r.nonFinite(r.launches[i].In[k])
+			if err != nil {
+				return fmt.Errorf("check %v: %w", s.Step, err)
+			}
+			if count > 0 {
+				bad.Bound, bad.Index, bad.Value, bad.Count = r.program.inputs[x.index].Name, index, value, count
+				break
+			}
 		}
-		if index, value, count := nonFinite(data, o.Dtype); count > 0 {
-			return &NonFiniteError{Step: r.program.steps[i].Step, Output: j, Index: index, Value: value, Count: count}
-		}
+		return bad
 	}
 	return nil
+}
+
+// nonFinite reads an operand and finds the first NaN or infinity, and how many there are.
+func (r *Runner) nonFinite(o Operand) (index int, value float64, count int, err error) {
+	if o.Buf == nil || o.Dtype == kernels.Int32 {
+		return 0, 0, 0, nil
+	}
+	data, err := Download(r.backend, o)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	index, value, count = nonFinite(data, o.Dtype)
+	return index, value, count, nil
 }
 
 // nonFinite finds the first NaN or infinity, and how many there are.

@@ -239,18 +239,39 @@ func TestProgramsShareAnArena(t *testing.T) {
 
 // The first NaN is blamed on the operation and the layer it arises in, not where it is seen.
 func TestCheckFinite(t *testing.T) {
+	check := func(r *exec.Runner) { r.CheckFinite = true }
+	for _, c := range []struct {
+		weight string
+		at     int
+		value  float32
+		bound  string // "" = the weight is finite, and what it makes is not
+		says   string
+	}{
+		{"layers.1.gate", 5, float32(math.Inf(1)), "layers.1.gate", "linear layers.1.gate (layer 1): layers.1.gate itself is +Inf at element 5 (1 such elements)"},
+		{"layers.1.gate", 5, math.MaxFloat32, "", "linear layers.1.gate (layer 1): output 0 is "},
+	} {
+		m := build(t, exectest.Small())
+		m.Values[c.weight].F[c.at] = c.value
+		for i := range m.Values[c.weight].F {
+			if c.bound == "" {
+				m.Values[c.weight].F[i] = c.value
+			}
+		}
+		_, _, err := exectest.Run(exectest.NewReference(), m, exec.Options{Layers: m.Layers}, check)
+		var bad *exec.NonFiniteError
+		if !errors.As(err, &bad) {
+			t.Fatalf("%s is %g: got %v", c.weight, c.value, err)
+		}
+		if bad.Step.Weight != c.weight || bad.Step.Layer != 1 || bad.Step.Kernel.Name() != "linear" || bad.Output != 0 || bad.Bound != c.bound {
+			t.Errorf("%s is %g: blamed %+v", c.weight, c.value, bad)
+		}
+		if !strings.Contains(err.Error(), c.says) {
+			t.Errorf("message %q", err)
+		}
+	}
 	m := build(t, exectest.Small())
-	m.Values["layers.1.gate"].F[5] = float32(math.Inf(1))
-	_, _, err := exectest.Run(exectest.NewReference(), m, exec.Options{Layers: m.Layers}, func(r *exec.Runner) { r.CheckFinite = true })
-	var bad *exec.NonFiniteError
-	if !errors.As(err, &bad) {
-		t.Fatalf("got %v", err)
-	}
-	if bad.Step.Weight != "layers.1.gate" || bad.Step.Layer != 1 || bad.Step.Kernel.Name() != "linear" || bad.Output != 0 {
-		t.Errorf("blamed %+v", bad)
-	}
-	if !strings.Contains(err.Error(), "linear layers.1.gate (layer 1)") {
-		t.Errorf("message %q", err)
+	if _, _, err := exectest.Run(exectest.NewReference(), m, exec.Options{Layers: m.Layers}, check); err != nil {
+		t.Errorf("nothing is wrong, and %v", err)
 	}
 }
 
