@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,9 +16,9 @@ import (
 	"attune/data/show"
 	"attune/data/source"
 	"attune/engine/model"
+	"attune/internal/disk"
 	"attune/internal/obs"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -175,7 +176,7 @@ func (o *showOptions) corpusOptions(s streams, t *text) (corpus.Options, error) 
 	return co, nil
 }
 
-func runShow(ctx context.Context, s streams, o showOptions) (err error) {
+func runShow(ctx context.Context, s streams, o showOptions) error {
 	t, err := loadText(o.model, o.template)
 	if err != nil {
 		return err
@@ -203,21 +204,19 @@ func runShow(ctx context.Context, s streams, o showOptions) (err error) {
 		bad, err := o.print(ctx, p, co)
 		return errors.Join(err, bad)
 	}
-	f, err := renameio.NewPendingFile(o.html, renameio.WithPermissions(0o644))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", o.html, err)
+	var bad, failed error // of the rows, which are no fault of the file's
+	err = disk.Create(disk.OS(), o.html, func(w io.Writer) error {
+		p, err := show.NewHTML(w, about)
+		if err == nil {
+			bad, failed = o.print(ctx, p, co)
+		}
+		return errors.Join(err, failed)
+	})
+	if failed != nil {
+		return failed
 	}
-	defer func() { err = errors.Join(err, f.Cleanup()) }()
-	p, err := show.NewHTML(f, about)
 	if err != nil {
 		return err
-	}
-	bad, err := o.print(ctx, p, co)
-	if err != nil {
-		return err
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("write %s: %w", o.html, err)
 	}
 	fmt.Fprintf(s.out, "wrote %s\n", o.html)
 	return bad

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 
 	"attune/internal/config"
+	"attune/internal/disk"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -66,7 +66,7 @@ func runInit(s streams, path string, o initOptions) error {
 	head := "# attune run file. Check it: attune plan -c " + path + "   Run it: attune train -c " + path + "\n" +
 		"# Paths are relative to this file. model, data.train and run_dir must be there and data.eval may be; any other key that\n" +
 		"# is left out has the value shown here.\n\n"
-	if err := renameio.WriteFile(path, append([]byte(head), c.YAML(true)...), 0o644); err != nil {
+	if err := disk.WriteFile(disk.OS(), path, append([]byte(head), c.YAML(true)...)); err != nil {
 		return fmt.Errorf("write run file: %w", err)
 	}
 	_, err = fmt.Fprintf(s.out, "wrote %s\n", path)

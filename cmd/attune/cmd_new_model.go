@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"attune/engine/model"
+	"attune/internal/disk"
 	"attune/kernels"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ func newNewModel(s streams) *cobra.Command {
 			default:
 				return usagef("--dtype %q: there are float32, bfloat16, float16", dtype)
 			}
-			if err := model.New(args[0], o); errors.Is(err, model.ErrRefused) {
+			if err := model.New(disk.OS(), args[0], o); errors.Is(err, model.ErrRefused) {
 				return asUsage(err)
 			} else if err != nil {
 				return err

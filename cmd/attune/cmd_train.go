@@ -7,6 +7,7 @@ import (
 
 	"attune/engine/checkpoint"
 	"attune/engine/train"
+	"attune/internal/disk"
 	"attune/internal/obs"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 			return err
 		}
 	}
-	log, closeLog, err := obs.NewLogger(s.err, dir.file(logName), o.debug)
+	log, closeLog, err := obs.NewLogger(s.err, disk.OS(), dir.file(logName), o.debug)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err := rec.keep(run.Done()); err != nil {
 		return err
 	}
-	metrics, err := obs.OpenMetrics(dir.file(metricsName), recorded)
+	metrics, err := obs.OpenMetrics(disk.OS(), dir.file(metricsName), recorded)
 	if err != nil {
 		return err
 	}
@@ -174,7 +175,7 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := obs.PlotLoss(dir.file(metricsName), dir.file(lossPNG)); err != nil {
+	if err := obs.PlotLoss(disk.OS(), dir.file(metricsName), dir.file(lossPNG)); err != nil {
 		log.Warn("the loss curve was not drawn", zap.Error(err))
 	}
 	log.Info("done", zap.Int("steps", res.Steps), zap.String("written", where))

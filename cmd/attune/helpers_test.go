@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"attune/engine/model"
+	"attune/internal/disk"
 )
 
 // asProgram in the environment makes the test binary the program itself, so that tests can kill it.
@@ -95,7 +96,7 @@ func smallModel(t *testing.T, o model.NewOptions) string {
 		o.Seed = 3
 	}
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, o); err != nil {
+	if err := model.New(disk.OS(), dir, o); err != nil {
 		t.Fatal(err)
 	}
 	return dir

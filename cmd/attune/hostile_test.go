@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"attune/engine/model"
+	"attune/internal/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -217,7 +218,7 @@ func without(name string) func(v victims) error {
 // Whatever a file holds, it is refused in one sentence, with bounded memory and time.
 func TestHostileFiles(t *testing.T) {
 	whole := victims{t.TempDir()}
-	if err := model.New(whole.path("model"), model.NewOptions{HiddenSize: 32, Seed: 3}); err != nil {
+	if err := model.New(disk.OS(), whole.path("model"), model.NewOptions{HiddenSize: 32, Seed: 3}); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(with("rows.jsonl", strings.Join(sums(0, 4), "\n")+"\n")(whole), with("run.yaml", "model: model\n")(whole)); err != nil {

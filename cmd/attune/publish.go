@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 	"attune/engine/model"
 	"attune/engine/peft"
 	"attune/engine/train"
+	"attune/internal/disk"
+	"attune/internal/wholedir"
 	"attune/kernels"
 )
 
@@ -62,13 +63,13 @@ func (j *job) publish(dir *runDir, res train.Result) (string, error) {
 		if spoken != "" { // for who serves the adapter: the base may have another
 			card.Files = map[string][]byte{templateName: template}
 		}
-		return path, peft.Save(path, lora, weights, card)
+		return path, peft.Save(disk.OS(), path, lora, weights, card)
 	}
 	path, meta := dir.file(modelDir), map[string]string{}
 	for _, f := range facts {
 		meta[f.Name] = f.Value
 	}
-	return path, model.Save(path, j.model, weights, meta, func(dir string) error { return saveTemplate(dir, template, identity["template"]) })
+	return path, model.Save(disk.OS(), path, j.model, weights, meta, func(d *wholedir.Dir) error { return saveTemplate(d, template, identity["template"]) })
 }
 
 // spoken: rows are rendered with the template; not all of them are plain text.
@@ -84,14 +85,14 @@ const templateName = "chat_template.jinja"
 
 // saveTemplate makes the template a model was trained with its own, where it was another: transformers and chat.FromModel
 // take templateName before what tokenizer_config.json has.
-func saveTemplate(dir string, source []byte, hash string) error {
+func saveTemplate(d *wholedir.Dir, source []byte, hash string) error {
 	if hash == "" {
 		return nil
 	}
-	if own, err := chat.FromModel(dir); err == nil && own.SHA256() == hash {
+	if own, err := chat.FromModel(d.Path()); err == nil && own.SHA256() == hash {
 		return nil
 	}
-	if err := os.WriteFile(filepath.Join(dir, templateName), source, 0o644); err != nil {
+	if err := d.WriteFile(templateName, source); err != nil {
 		return fmt.Errorf("save the chat template: %w", err)
 	}
 	return nil

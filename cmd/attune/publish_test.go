@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"attune/engine/model"
 	"attune/engine/peft"
+	"attune/internal/disk"
 	"attune/internal/safetensors"
 )
 
@@ -156,7 +158,8 @@ func sharded(t *testing.T, from string) string {
 		index[x.Name] = fmt.Sprintf("model-%d.safetensors", i%2)
 	}
 	for i, ts := range shards {
-		if err := safetensors.Write(filepath.Join(dir, fmt.Sprintf("model-%d.safetensors", i)), ts, nil); err != nil {
+		name := filepath.Join(dir, fmt.Sprintf("model-%d.safetensors", i))
+		if err := disk.Create(disk.OS(), name, func(w io.Writer) error { return safetensors.Encode(w, ts, nil) }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"attune/data/chat"
 	"attune/engine/checkpoint"
 	"attune/internal/config"
+	"attune/internal/disk"
 	"attune/internal/smallfile"
-
-	"github.com/google/renameio/v2"
 )
 
 // provenance is run.json: what went into a run.
@@ -115,18 +113,14 @@ func (r *record) keep(done int) error {
 	}
 	if r.tmpl != nil {
 		path := r.dir.template(r.tmpl.SHA256())
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if err == nil {
-			err = renameio.WriteFile(path, []byte(r.tmpl.Source()), 0o644)
-		}
-		if err != nil {
+		if err := disk.WriteFile(disk.OS(), path, []byte(r.tmpl.Source())); err != nil {
 			return fmt.Errorf("keep the chat template: %w", err)
 		}
 	}
 	c := r.cfg
 	c.Absolute()
 	head := "# The run file as it was understood, with every default filled in.\n"
-	if err := renameio.WriteFile(r.dir.file(runYAML), append([]byte(head), c.YAML(false)...), 0o644); err != nil {
+	if err := disk.WriteFile(disk.OS(), r.dir.file(runYAML), append([]byte(head), c.YAML(false)...)); err != nil {
 		return fmt.Errorf("write %s: %w", runYAML, err)
 	}
 	r.written = true

@@ -12,6 +12,7 @@ import (
 	"attune/engine/checkpoint"
 	"attune/engine/train"
 	"attune/internal/config"
+	"attune/internal/disk"
 	"attune/internal/wholedir"
 
 	"go.uber.org/zap"
@@ -20,7 +21,7 @@ import (
 // latest opens the newest whole checkpoint, nil where there is none. One of another run is refused.
 func (j *job) latest(dir *runDir, identity map[string]string, log *zap.Logger) (*checkpoint.Checkpoint, error) {
 	root := dir.file(checkpointsDir)
-	if err := errors.Join(checkpoint.Sweep(root), wholedir.Sweep(dir.path, adapterDir), wholedir.Sweep(dir.path, modelDir)); err != nil {
+	if err := errors.Join(checkpoint.Sweep(root), wholedir.Sweep(disk.OS(), dir.path, ""), wholedir.Sweep(disk.OS(), dir.file(templatesDir), "")); err != nil {
 		return nil, err
 	}
 	c, skipped, err := checkpoint.Latest(root)

@@ -2,6 +2,8 @@ package chat
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,7 +15,7 @@ import (
 func modelDir(t *testing.T, template, generation string, roles tokenizer.Roles) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := tokenizer.WriteByteLevel(dir, []string{"<s>", "</s>", "<|im_start|>", "<|im_end|>", "<pad>"}, roles, template); err != nil {
+	if err := tokenizer.WriteByteLevel(into(dir), []string{"<s>", "</s>", "<|im_start|>", "<|im_end|>", "<pad>"}, roles, template); err != nil {
 		t.Fatal(err)
 	}
 	if generation != "" {
@@ -155,4 +157,9 @@ func TestDoubts(t *testing.T) {
 	} else if found, err := phi.Doubts(tok, dir); err != nil || len(found) != 2 || !strings.Contains(found[0].What, "<|user|>, <|end|>, <|assistant|>") || !strings.Contains(found[1].What, "only behind the last answer") {
 		t.Errorf("phi-3.5: %v, %v", found, err)
 	}
+}
+
+// into puts files into a directory.
+func into(dir string) func(string, []byte) error {
+	return func(name string, b []byte) error { return os.WriteFile(filepath.Join(dir, name), b, 0o600) }
 }

@@ -118,7 +118,7 @@ func TestTurnsThatAreServedOtherwise(t *testing.T) {
 func ofModel(t *testing.T, source, generation string) Options {
 	t.Helper()
 	dir := t.TempDir()
-	if err := tokenizer.WriteByteLevel(dir, []string{"<s>", "</s>", "<|im_start|>", "<|im_end|>", "<pad>"}, tokenizer.Roles{BOS: "<s>", EOS: "<|im_end|>", PAD: "<pad>"}, ""); err != nil {
+	if err := tokenizer.WriteByteLevel(into(dir), []string{"<s>", "</s>", "<|im_start|>", "<|im_end|>", "<pad>"}, tokenizer.Roles{BOS: "<s>", EOS: "<|im_end|>", PAD: "<pad>"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "other.jinja")
@@ -248,4 +248,9 @@ func TestAFaultOfManyRowsIsSaidOnce(t *testing.T) {
 		got[1] != f.Path+":7: the chat template refuses this conversation: Bad. (2 rows: lines 7, 9)" {
 		t.Errorf("%q", got)
 	}
+}
+
+// into puts files into a directory.
+func into(dir string) func(string, []byte) error {
+	return func(name string, b []byte) error { return os.WriteFile(filepath.Join(dir, name), b, 0o600) }
 }

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-
-	"github.com/google/renameio/v2"
 )
 
 // ByteLevelJSON is the tokenizer.json of a byte-level vocabulary without merges: the specials have the ids from 0, the
@@ -41,10 +37,10 @@ func ByteLevelJSON(specials []string) ([]byte, error) {
 	})
 }
 
-// WriteByteLevel writes the tokenizer of ByteLevelJSON to dir as tokenizer.json, tokenizer_config.json and
+// WriteByteLevel puts the tokenizer of ByteLevelJSON into files: tokenizer.json, tokenizer_config.json and
 // special_tokens_map.json, which transformers loads. The tokens that roles names must be among the specials.
 // chatTemplate may be empty.
-func WriteByteLevel(dir string, specials []string, roles Roles, chatTemplate string) error {
+func WriteByteLevel(put func(name string, b []byte) error, specials []string, roles Roles, chatTemplate string) error {
 	main, err := ByteLevelJSON(specials)
 	if err != nil {
 		return err
@@ -65,21 +61,20 @@ func WriteByteLevel(dir string, specials []string, roles Roles, chatTemplate str
 	if chatTemplate != "" {
 		config["chat_template"] = chatTemplate
 	}
-	for name, value := range map[string]any{"tokenizer_config.json": config, "special_tokens_map.json": tokens} {
-		raw, err := encodeJSON(value)
+	for _, file := range []struct {
+		name  string
+		value any
+	}{{"tokenizer_config.json", config}, {"special_tokens_map.json", tokens}} {
+		raw, err := encodeJSON(file.value)
 		if err != nil {
 			return err
 		}
-		if err := write(dir, name, raw); err != nil {
-			return err
+		if err := put(file.name, raw); err != nil {
+			return fmt.Errorf("tokenizer: %w", err)
 		}
 	}
-	return write(dir, "tokenizer.json", main)
-}
-
-func write(dir, name string, raw []byte) error {
-	if err := renameio.WriteFile(filepath.Join(dir, name), raw, os.FileMode(0o644)); err != nil {
-		return fmt.Errorf("tokenizer: write %s: %w", name, err)
+	if err := put("tokenizer.json", main); err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
 	}
 	return nil
 }

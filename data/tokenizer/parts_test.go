@@ -220,7 +220,7 @@ func TestRoles(t *testing.T) {
 func TestWriteByteLevel(t *testing.T) {
 	dir := t.TempDir()
 	specials := []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
-	if err := WriteByteLevel(dir, specials, Roles{EOS: "<|im_end|>", PAD: "<|endoftext|>"}, "{{ messages }}"); err != nil {
+	if err := WriteByteLevel(into(dir), specials, Roles{EOS: "<|im_end|>", PAD: "<|endoftext|>"}, "{{ messages }}"); err != nil {
 		t.Fatal(err)
 	}
 	tok, err := Load(dir)
@@ -239,7 +239,12 @@ func TestWriteByteLevel(t *testing.T) {
 	if err != nil || !strings.Contains(string(config), `"chat_template": "{{ messages }}"`) {
 		t.Errorf("%s %v", config, err)
 	}
-	if err := WriteByteLevel(dir, specials, Roles{BOS: "<s>"}, ""); err == nil {
+	if err := WriteByteLevel(into(dir), specials, Roles{BOS: "<s>"}, ""); err == nil {
 		t.Error("a role that is not among the specials was taken")
 	}
+}
+
+// into puts files into a directory.
+func into(dir string) func(string, []byte) error {
+	return func(name string, b []byte) error { return os.WriteFile(filepath.Join(dir, name), b, 0o600) }
 }

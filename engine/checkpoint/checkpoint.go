@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"attune/internal/disk"
 	"attune/internal/safetensors"
 	"attune/internal/smallfile"
 	"attune/internal/wholedir"
@@ -67,22 +68,20 @@ func Dir(root string, step int) string {
 func Save(root string, st State, weights, optimizer []safetensors.Tensor) (string, error) {
 	dir := Dir(root, st.Step)
 	st.Format, st.Files = Format, map[string]string{}
-	err := wholedir.Write(dir, func(tmp string) error {
+	err := wholedir.Write(disk.OS(), dir, func(d *wholedir.Dir) error {
 		for name, tensors := range map[string][]safetensors.Tensor{weightsName: weights, optimizerName: optimizer} {
-			path := filepath.Join(tmp, name)
-			if err := safetensors.Write(path, tensors, nil); err != nil {
+			hash := sha256.New()
+			err := d.Write(name, func(w io.Writer) error { return safetensors.Encode(io.MultiWriter(w, hash), tensors, nil) })
+			if err != nil {
 				return err
 			}
-			var err error
-			if st.Files[name], err = hashFile(path); err != nil {
-				return err
-			}
+			st.Files[name] = hex.EncodeToString(hash.Sum(nil))
 		}
 		b, err := json.MarshalIndent(st, "", "  ")
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(tmp, stateName), append(b, '\n'), 0o644)
+		return d.WriteFile(stateName, append(b, '\n'))
 	})
 	if err != nil {
 		return "", fmt.Errorf("save checkpoint: %w", err)
@@ -222,7 +221,7 @@ func Prune(root string, keep, best int) error {
 }
 
 // Sweep tidies up after writes under root that were cut off. Only the run that holds the lock may call it.
-func Sweep(root string) error { return wholedir.Sweep(root, prefix) }
+func Sweep(root string) error { return wholedir.Sweep(disk.OS(), root, prefix) }
 
 func hashFile(path string) (string, error) {
 	f, err := smallfile.OpenRegular(path)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"attune/engine/nn"
+	"attune/internal/disk"
+	"attune/internal/wholedir"
 	"attune/kernels"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +21,7 @@ import (
 func fresh(t *testing.T, o NewOptions) (*Checkpoint, []Weight) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "from")
-	if err := New(dir, o); err != nil {
+	if err := New(disk.OS(), dir, o); err != nil {
 		t.Fatal(err)
 	}
 	ck, err := Open(dir)
@@ -53,17 +55,17 @@ func TestSaveRefuses(t *testing.T) {
 	tests := []struct {
 		name    string
 		weights []Weight
-		extra   func(string) error
+		extra   func(*wholedir.Dir) error
 		says    string
 	}{
 		{"no weights", nil, nil, "no weights"},
 		{"two dtypes", mixed, nil, "one dtype is needed"},
 		{"short data", short, nil, short[2].Name},
-		{"extra fails", ws, func(string) error { return boom }, "boom"},
+		{"extra fails", ws, func(*wholedir.Dir) error { return boom }, "boom"},
 	}
 	parent := t.TempDir()
 	for _, tt := range tests {
-		if err := Save(filepath.Join(parent, "to"), ck, tt.weights, nil, tt.extra); err == nil || !strings.Contains(err.Error(), tt.says) {
+		if err := Save(disk.OS(), filepath.Join(parent, "to"), ck, tt.weights, nil, tt.extra); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.says)
 		}
 	}
@@ -180,7 +182,7 @@ func TestDirectoriesThatAreNoModel(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "m")
-			if err := New(dir, NewOptions{}); err != nil {
+			if err := New(disk.OS(), dir, NewOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if err := tt.spoil(dir); err != nil {

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"attune/data/tokenizer"
+	"attune/internal/disk"
 	"attune/internal/rng"
 	"attune/internal/wholedir"
 	"attune/kernels"
@@ -51,7 +51,7 @@ var ErrRefused = errors.New("new model")
 // New makes a small random model in dir, which must not exist or be empty: config.json, generation_config.json,
 // model.safetensors and a byte-level tokenizer. Matrices are normal with standard deviation InitializerRange,
 // norms 1, biases 0; the same options give the same bytes.
-func New(dir string, o NewOptions) error {
+func New(fs disk.FS, dir string, o NewOptions) error {
 	if err := o.fill(); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
@@ -75,22 +75,25 @@ func New(dir string, o NewOptions) error {
 	if err != nil {
 		return fmt.Errorf("new model: %w", err)
 	}
-	return wholedir.Write(dir, func(tmp string) error {
+	err = wholedir.Write(fs, dir, func(d *wholedir.Dir) error {
 		generation := map[string]any{"_from_model_config": true}
 		o.addRoles(generation)
 		gen, err := indented(generation)
 		if err != nil {
-			return fmt.Errorf("new model: %w", err)
+			return err
 		}
-		if err := errors.Join(os.WriteFile(filepath.Join(tmp, "config.json"), config, 0o644),
-			os.WriteFile(filepath.Join(tmp, "generation_config.json"), gen, 0o644)); err != nil {
-			return fmt.Errorf("new model: %w", err)
+		if err := errors.Join(d.WriteFile("config.json", config), d.WriteFile("generation_config.json", gen)); err != nil {
+			return err
 		}
-		if err := tokenizer.WriteByteLevel(tmp, o.Specials, o.Roles, o.ChatTemplate); err != nil {
-			return fmt.Errorf("new model: %w", err)
+		if err := tokenizer.WriteByteLevel(d.WriteFile, o.Specials, o.Roles, o.ChatTemplate); err != nil {
+			return err
 		}
-		return writeWeights(tmp, weights, nil)
+		return writeWeights(d, weights, nil)
 	})
+	if err != nil {
+		return fmt.Errorf("new model: %w", err)
+	}
+	return nil
 }
 
 func (o *NewOptions) fill() error {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"attune/data/tokenizer"
+	"attune/internal/disk"
 	"attune/kernels"
 )
 
@@ -22,7 +23,7 @@ func TestNew(t *testing.T) {
 		t.Run(o.ModelType, func(t *testing.T) {
 			dir, again := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 			o.Seed = 7
-			if err := errors.Join(New(dir, o), New(again, o)); err != nil {
+			if err := errors.Join(New(disk.OS(), dir, o), New(disk.OS(), again, o)); err != nil {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"} {
@@ -105,7 +106,7 @@ func TestNewRefuses(t *testing.T) {
 		if dir == "" {
 			dir = filepath.Join(t.TempDir(), "m")
 		}
-		if err := New(dir, c.o); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.want) {
+		if err := New(disk.OS(), dir, c.o); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: got %v; want %q", c.o, err, c.want)
 		}
 	}
@@ -115,7 +116,7 @@ func TestNewRefuses(t *testing.T) {
 func TestNewHasItsWindow(t *testing.T) {
 	for _, kind := range Types() {
 		dir := filepath.Join(t.TempDir(), kind)
-		err := New(dir, NewOptions{ModelType: kind, SlidingWindow: 8, HiddenSize: 32})
+		err := New(disk.OS(), dir, NewOptions{ModelType: kind, SlidingWindow: 8, HiddenSize: 32})
 		a, _ := find(kind)
 		d := a.defaults()
 		if d.SlidingWindow == nil { // transformers' class has none
@@ -142,7 +143,7 @@ func TestNewHasItsWindow(t *testing.T) {
 // A trained model is written with the config and tokenizer of the one it came from.
 func TestSave(t *testing.T) {
 	from, to := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
-	if err := New(from, NewOptions{Dtype: kernels.BFloat16}); err != nil {
+	if err := New(disk.OS(), from, NewOptions{Dtype: kernels.BFloat16}); err != nil {
 		t.Fatal(err)
 	}
 	ck, err := Open(from)
@@ -160,7 +161,7 @@ func TestSave(t *testing.T) {
 		}
 		ws[i].Dtype = kernels.Float32
 	}
-	if err := Save(to, ck, ws, map[string]string{"template_sha256": "x"}, nil); err != nil {
+	if err := Save(disk.OS(), to, ck, ws, map[string]string{"template_sha256": "x"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	saved, err := Open(to)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"attune/internal/disk"
 	"attune/internal/safetensors"
 	"attune/internal/smallfile"
 	"attune/internal/wholedir"
@@ -21,7 +22,7 @@ var beside = []string{"generation_config.json", "tokenizer.json", "tokenizer_con
 // Save writes a model directory, whole or not at all: the checkpoint's config and tokenizer with new weights, all of
 // the dtype that config.json then names. extra, where not nil, adds files (a README, say); metadata goes into the
 // header of model.safetensors.
-func Save(dir string, ck *Checkpoint, weights []Weight, metadata map[string]string, extra func(dir string) error) error {
+func Save(fs disk.FS, dir string, ck *Checkpoint, weights []Weight, metadata map[string]string, extra func(*wholedir.Dir) error) error {
 	if len(weights) == 0 {
 		return fmt.Errorf("save model %s: no weights", dir)
 	}
@@ -32,27 +33,31 @@ func Save(dir string, ck *Checkpoint, weights []Weight, metadata map[string]stri
 	if config, err = setDtype(config, weights[0].Dtype); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	return wholedir.Write(dir, func(tmp string) error {
+	err = wholedir.Write(fs, dir, func(d *wholedir.Dir) error {
 		for _, name := range beside {
-			if err := copyFile(filepath.Join(ck.Dir, name), filepath.Join(tmp, name)); err != nil && !os.IsNotExist(err) {
-				return fmt.Errorf("save model: %w", err)
+			if err := copyFile(d, filepath.Join(ck.Dir, name), name); err != nil {
+				return err
 			}
 		}
-		if err := os.WriteFile(filepath.Join(tmp, "config.json"), config, 0o644); err != nil {
-			return fmt.Errorf("save model: %w", err)
+		if err := d.WriteFile("config.json", config); err != nil {
+			return err
 		}
-		if err := writeWeights(tmp, weights, metadata); err != nil {
+		if err := writeWeights(d, weights, metadata); err != nil {
 			return err
 		}
 		if extra != nil {
-			return extra(tmp)
+			return extra(d)
 		}
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	return nil
 }
 
 // writeWeights writes model.safetensors; transformers asks for "format" in the metadata.
-func writeWeights(dir string, weights []Weight, metadata map[string]string) error {
+func writeWeights(d *wholedir.Dir, weights []Weight, metadata map[string]string) error {
 	meta := map[string]string{"format": "pt"}
 	for k, v := range metadata {
 		meta[k] = v
@@ -60,11 +65,11 @@ func writeWeights(dir string, weights []Weight, metadata map[string]string) erro
 	var ts []safetensors.Tensor
 	for _, w := range weights {
 		if w.Dtype != weights[0].Dtype {
-			return fmt.Errorf("save model: %s is %s, %s is %s; one dtype is needed", weights[0].Name, weights[0].Dtype, w.Name, w.Dtype)
+			return fmt.Errorf("%s is %s, %s is %s; one dtype is needed", weights[0].Name, weights[0].Dtype, w.Name, w.Dtype)
 		}
 		ts = append(ts, safetensors.Tensor{Name: w.Name, Dtype: spelling(w.Dtype), Shape: w.Shape, Data: w.Data})
 	}
-	return safetensors.Write(filepath.Join(dir, safetensors.SingleName), ts, meta)
+	return d.Write(safetensors.SingleName, func(w io.Writer) error { return safetensors.Encode(w, ts, meta) })
 }
 
 // spelling is the format's name of a dtype; "" for those weights do not have, which Write refuses.
@@ -117,19 +122,18 @@ func checkBeside(dir string) error {
 	return nil
 }
 
-func copyFile(from, to string) error {
+// copyFile makes name of the file from, if that is there.
+func copyFile(d *wholedir.Dir, from, name string) error {
 	src, err := smallfile.OpenRegular(from)
+	if os.IsNotExist(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
+	return d.Write(name, func(w io.Writer) error {
+		_, err := io.Copy(w, src)
 		return err
-	}
-	_, err = io.Copy(dst, src)
-	if cerr := dst.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	})
 }

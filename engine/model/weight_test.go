@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"math"
 	"math/big"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"attune/internal/disk"
 	"attune/internal/safetensors"
 	"attune/kernels"
 )
@@ -144,7 +146,7 @@ func TestCheck(t *testing.T) {
 				ts = append(ts, safetensors.Tensor{Name: i.Name, Dtype: i.Dtype, Shape: i.Shape, Data: slices.Clone(f.Data(i.Name))})
 			}
 			f.Close()
-			if err := safetensors.Write(path, x.edit(ts), nil); err != nil {
+			if err := writeTensors(path, x.edit(ts), nil); err != nil {
 				t.Fatal(err)
 			}
 			ck, err := Open(dir)
@@ -190,4 +192,8 @@ func TestUnalignedFile(t *testing.T) {
 			t.Errorf("%d spaces, byte %d: copied where it need not be, or the reverse", pad, i.Offset)
 		}
 	}
+}
+
+func writeTensors(path string, tensors []safetensors.Tensor, metadata map[string]string) error {
+	return disk.Create(disk.OS(), path, func(w io.Writer) error { return safetensors.Encode(w, tensors, metadata) })
 }

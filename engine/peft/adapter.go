@@ -2,14 +2,15 @@ package peft
 
 import (
 	"fmt"
+	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"attune/engine/model"
 	"attune/engine/nn"
+	"attune/internal/disk"
 	"attune/internal/safetensors"
 	"attune/internal/smallfile"
 	"attune/internal/wholedir"
@@ -126,7 +127,7 @@ func (a *Adapter) Weight(name string) (model.Weight, error) {
 
 // Save writes an adapter directory, whole or not at all: weights are those of nn.Builder.Params of Kind Adapter, in
 // float32 under their nn names. The card becomes README.md and the metadata of the weights' file.
-func Save(dir string, c Config, weights []model.Weight, card Card) error {
+func Save(fs disk.FS, dir string, c Config, weights []model.Weight, card Card) error {
 	var ts []safetensors.Tensor
 	var names []string
 	for _, w := range weights {
@@ -146,14 +147,18 @@ func Save(dir string, c Config, weights []model.Weight, card Card) error {
 	for _, f := range card.Facts {
 		meta[f.Name] = f.Value
 	}
-	return wholedir.Write(dir, func(tmp string) error {
+	err = wholedir.Write(fs, dir, func(d *wholedir.Dir) error {
 		files := map[string][]byte{ConfigName: config, "README.md": card.markdown(c)}
 		maps.Copy(files, card.Files)
-		for name, b := range files {
-			if err := os.WriteFile(filepath.Join(tmp, name), b, 0o644); err != nil {
-				return fmt.Errorf("save adapter: %w", err)
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			if err := d.WriteFile(name, files[name]); err != nil {
+				return err
 			}
 		}
-		return safetensors.Write(filepath.Join(tmp, WeightsName), ts, meta)
+		return d.Write(WeightsName, func(w io.Writer) error { return safetensors.Encode(w, ts, meta) })
 	})
+	if err != nil {
+		return fmt.Errorf("save adapter: %w", err)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package peft
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"attune/engine/model"
 	"attune/engine/nn"
+	"attune/internal/disk"
 	"attune/internal/safetensors"
 	"attune/kernels"
 )
@@ -19,7 +21,7 @@ func written(t *testing.T, c Config) (string, *nn.Builder) {
 	t.Helper()
 	b := adapted(t, tiny(t), c)
 	dir := filepath.Join(t.TempDir(), "adapter")
-	if err := Save(dir, c, values(b), Card{}); err != nil {
+	if err := Save(disk.OS(), dir, c, values(b), Card{}); err != nil {
 		t.Fatal(err)
 	}
 	return dir, b
@@ -75,7 +77,7 @@ func TestCheckNamesTensors(t *testing.T) {
 		}
 		ts = append(ts, s)
 	}
-	if err := safetensors.Write(filepath.Join(dir, WeightsName), ts, nil); err != nil {
+	if err := writeTensors(filepath.Join(dir, WeightsName), ts, nil); err != nil {
 		t.Fatal(err)
 	}
 	a, err := Load(dir)
@@ -135,7 +137,7 @@ func TestSaveRefuses(t *testing.T) {
 		"bfloat16":      narrow,
 		"short data":    short,
 	} {
-		if err := Save(dir, onQuery, ws, Card{}); err == nil {
+		if err := Save(disk.OS(), dir, onQuery, ws, Card{}); err == nil {
 			t.Errorf("%s was written", name)
 		}
 	}
@@ -143,4 +145,8 @@ func TestSaveRefuses(t *testing.T) {
 	if err != nil || string(after) != string(before) {
 		t.Errorf("the adapter that was there has changed (%v)", err)
 	}
+}
+
+func writeTensors(path string, tensors []safetensors.Tensor, metadata map[string]string) error {
+	return disk.Create(disk.OS(), path, func(w io.Writer) error { return safetensors.Encode(w, tensors, metadata) })
 }

@@ -14,6 +14,7 @@ import (
 
 	"attune/engine/model"
 	"attune/engine/nn"
+	"attune/internal/disk"
 	"attune/internal/reftest"
 	"attune/internal/safetensors"
 	"attune/kernels"
@@ -166,7 +167,7 @@ func TestSaveLoad(t *testing.T) {
 		c := Config{R: 2, Alpha: 3, Dropout: 0.5, UseRSLoRA: true, Targets: targets, BaseModel: "some/base"}
 		b := adapted(t, m, c)
 		dir, ws := filepath.Join(t.TempDir(), "adapter"), values(b)
-		if err := Save(dir, c, ws, Card{Recipe: "model: x\n", Facts: []Fact{{"template_sha256", "abc|d"}}}); err != nil {
+		if err := Save(disk.OS(), dir, c, ws, Card{Recipe: "model: x\n", Facts: []Fact{{"template_sha256", "abc|d"}}}); err != nil {
 			t.Fatal(err)
 		}
 		a, err := Load(dir)
@@ -206,7 +207,7 @@ func TestCheckNamesDifferences(t *testing.T) {
 	m := tiny(t)
 	c := Config{R: 16, Alpha: 32, Targets: Targets{Names: []string{"q_proj"}}, BaseModel: "x"}
 	dir := filepath.Join(t.TempDir(), "adapter")
-	if err := Save(dir, c, values(adapted(t, m, c)), Card{}); err != nil {
+	if err := Save(disk.OS(), dir, c, values(adapted(t, m, c)), Card{}); err != nil {
 		t.Fatal(err)
 	}
 	a, err := Load(dir)
@@ -285,7 +286,7 @@ func TestPEFTsAdapters(t *testing.T) {
 				}
 			}
 			out := filepath.Join(t.TempDir(), "adapter")
-			if err := Save(out, a.Config, ws, Card{}); err != nil {
+			if err := Save(disk.OS(), out, a.Config, ws, Card{}); err != nil {
 				t.Fatal(err)
 			}
 			theirs, ours := fields(t, dir), fields(t, out)

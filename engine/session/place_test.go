@@ -12,6 +12,7 @@ import (
 	"attune/engine/model"
 	"attune/engine/nn"
 	"attune/engine/session"
+	"attune/internal/disk"
 	"attune/kernels"
 )
 
@@ -19,7 +20,7 @@ import (
 func opened(t *testing.T, stored, computed kernels.Dtype, trained func(string) bool, change func(*session.Options)) (*session.Session, *model.Checkpoint) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, model.NewOptions{HiddenSize: 48, NumHiddenLayers: 6, Untied: true, Dtype: stored, Seed: 5}); err != nil {
+	if err := model.New(disk.OS(), dir, model.NewOptions{HiddenSize: 48, NumHiddenLayers: 6, Untied: true, Dtype: stored, Seed: 5}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := model.Open(dir)

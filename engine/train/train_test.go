@@ -15,6 +15,7 @@ import (
 	"attune/engine/model"
 	"attune/engine/optim"
 	"attune/engine/session"
+	"attune/internal/disk"
 	"attune/kernels"
 )
 
@@ -47,7 +48,7 @@ const steps = 24
 func newRun(t *testing.T, o Options) *Run {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 1, Seed: 5}); err != nil {
+	if err := model.New(disk.OS(), dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 1, Seed: 5}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := model.Open(dir)

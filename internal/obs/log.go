@@ -7,13 +7,15 @@ import (
 	"io"
 	"os"
 
+	"attune/internal/disk"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// NewLogger writes short console lines to console and, where path is not empty, every record as a JSON line appended to
+// NewLogger writes short console lines to console and, where name is not empty, every record as a JSON line appended to
 // that file. Errors go to the file alone: one ends the command, which prints it. The returned function closes the file.
-func NewLogger(console io.Writer, path string, debug bool) (*zap.Logger, func() error, error) {
+func NewLogger(console io.Writer, fs disk.FS, name string, debug bool) (*zap.Logger, func() error, error) {
 	level := zapcore.InfoLevel
 	if debug {
 		level = zapcore.DebugLevel
@@ -25,8 +27,8 @@ func NewLogger(console io.Writer, path string, debug bool) (*zap.Logger, func() 
 	said := zap.LevelEnablerFunc(func(l zapcore.Level) bool { return l >= level && l < zapcore.ErrorLevel })
 	cores := []zapcore.Core{zapcore.NewCore(zapcore.NewConsoleEncoder(ec), zapcore.Lock(zapcore.AddSync(console)), said)}
 	closeFile := func() error { return nil }
-	if path != "" {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if name != "" {
+		f, err := fs.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return nil, nil, fmt.Errorf("open log: %w", err)
 		}

@@ -8,29 +8,22 @@ import (
 	"io"
 	"os"
 
-	"attune/internal/smallfile"
+	"attune/internal/disk"
 )
 
 // Metrics is metrics.jsonl: one JSON object a line, each written in one piece.
 type Metrics struct {
-	f *os.File
+	f disk.File
 }
 
 // OpenMetrics opens the file for a run that has done the steps up to and including `done`: later lines, and a last
 // line that a kill cut in two, are taken away, so that a resumed run neither doubles nor misses a step.
-func OpenMetrics(path string, done int) (*Metrics, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+func OpenMetrics(fs disk.FS, name string, done int) (*Metrics, error) {
+	f, err := fs.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open metrics: %w", err)
 	}
-	var keep int64
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = smallfile.ErrNotRegular
-	}
-	if err == nil {
-		keep, err = wholeLines(f, done)
-	}
+	keep, err := wholeLines(f, done)
 	if err == nil {
 		err = f.Truncate(keep)
 	}
@@ -38,7 +31,7 @@ func OpenMetrics(path string, done int) (*Metrics, error) {
 		_, err = f.Seek(keep, io.SeekStart)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("read %s: %w", fs.Path(name), err), f.Close())
 	}
 	return &Metrics{f: f}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"attune/internal/disk"
 	"attune/internal/smallfile"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func FuzzMetrics(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m, err := OpenMetrics(path, done)
+		m, err := OpenMetrics(disk.OS(), path, done)
 		if err != nil {
 			t.Fatalf("%q, done %d: %v", text, done, err)
 		}
@@ -50,10 +51,10 @@ func FuzzMetrics(f *testing.F) {
 				t.Fatalf("done %d: %q stays (%v)", done, line, err)
 			}
 		}
-		if _, _, err := readLosses(path); err != nil && strings.Contains(err.Error(), "EOF") {
+		if _, _, err := readLosses(disk.OS(), path); err != nil && strings.Contains(err.Error(), "EOF") {
 			t.Fatalf("the plot finds a torn line in %q: %v", b, err)
 		}
-		again, err := OpenMetrics(path, done)
+		again, err := OpenMetrics(disk.OS(), path, done)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +77,7 @@ func TestLineWithoutEnd(t *testing.T) {
 	if err := os.Truncate(path, 1<<40); err != nil {
 		t.Skip("this file system has no sparse files")
 	}
-	m, err := OpenMetrics(path, 9)
+	m, err := OpenMetrics(disk.OS(), path, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,10 +96,10 @@ func TestMetricsAreAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero", "/dev/null"} {
-		if m, err := OpenMetrics(path, 1); !errors.Is(err, smallfile.ErrNotRegular) {
+		if m, err := OpenMetrics(disk.OS(), path, 1); !errors.Is(err, smallfile.ErrNotRegular) {
 			t.Errorf("%s: %v, %v", path, m, err)
 		}
-		if err := PlotLoss(path, filepath.Join(dir, "loss.png")); !errors.Is(err, smallfile.ErrNotRegular) {
+		if err := PlotLoss(disk.OS(), path, filepath.Join(dir, "loss.png")); !errors.Is(err, smallfile.ErrNotRegular) {
 			t.Errorf("the plot of %s: %v", path, err)
 		}
 	}
@@ -119,7 +120,7 @@ func TestPlotOfExtremes(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		go func() { done <- PlotLoss(path, filepath.Join(dir, "loss.png")) }()
+		go func() { done <- PlotLoss(disk.OS(), path, filepath.Join(dir, "loss.png")) }()
 		select {
 		case err := <-done:
 			if err != nil && !strings.Contains(err.Error(), "too large to draw") {

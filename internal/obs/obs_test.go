@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"attune/internal/disk"
 )
 
 type record struct {
@@ -18,7 +20,7 @@ type record struct {
 // A resumed run goes on behind the steps its checkpoint knows: lines after it, and a torn one, are gone.
 func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	m, err := OpenMetrics(path, 0)
+	m, err := OpenMetrics(disk.OS(), path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, done := range []int{5, 3, 0} {
-		m, err := OpenMetrics(path, done)
+		m, err := OpenMetrics(disk.OS(), path, done)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +73,7 @@ func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
 func TestLoggerWritesBoth(t *testing.T) {
 	var console bytes.Buffer
 	path := filepath.Join(t.TempDir(), "log.jsonl")
-	log, done, err := NewLogger(&console, path, false)
+	log, done, err := NewLogger(&console, disk.OS(), path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func TestPlotLoss(t *testing.T) {
 	if err := os.WriteFile(metrics, []byte("{\"step\":0,\"eval_loss\":3}\n{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":1.5}\n{\"step\":2,\"eval_loss\":2}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := PlotLoss(metrics, out); err != nil {
+	if err := PlotLoss(disk.OS(), metrics, out); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(out)

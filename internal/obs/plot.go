@@ -2,16 +2,16 @@ package obs
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"image/color"
+	"io"
 	"math"
+	"os"
 
-	"attune/internal/smallfile"
+	"attune/internal/disk"
 
-	"github.com/google/renameio/v2"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -21,13 +21,13 @@ import (
 const smooth = 0.9
 
 // PlotLoss draws the losses of a metrics.jsonl as a PNG: each step, their moving average, and the held-out rows.
-func PlotLoss(metrics, png string) error {
-	train, held, err := readLosses(metrics)
+func PlotLoss(fs disk.FS, metrics, png string) error {
+	train, held, err := readLosses(fs, metrics)
 	if err != nil {
-		return fmt.Errorf("plot %s: %w", metrics, err)
+		return fmt.Errorf("plot %s: %w", fs.Path(metrics), err)
 	}
 	if len(train) == 0 {
-		return fmt.Errorf("plot %s: no step in it", metrics)
+		return fmt.Errorf("plot %s: no step in it", fs.Path(metrics))
 	}
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "step", "loss"
@@ -59,19 +59,22 @@ func PlotLoss(metrics, png string) error {
 	if err != nil {
 		return fmt.Errorf("plot: %w", err)
 	}
-	var b bytes.Buffer
-	if _, err := w.WriteTo(&b); err != nil {
+	err = disk.Create(fs, png, func(f io.Writer) error {
+		_, err := w.WriteTo(f)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("plot: %w", err)
 	}
-	return renameio.WriteFile(png, b.Bytes(), 0o644)
+	return nil
 }
 
 // most is the largest number that is drawn: with others, and where steps are no longer apart, placing the axes' marks does
 // not end.
 const most = 1e15
 
-func readLosses(path string) (train, held plotter.XYs, err error) {
-	f, err := smallfile.OpenRegular(path)
+func readLosses(fs disk.FS, name string) (train, held plotter.XYs, err error) {
+	f, err := fs.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, nil, err
 	}

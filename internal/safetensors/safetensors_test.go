@@ -5,11 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"attune/internal/disk"
 )
 
 // file writes a file with the given header (its length field right) and data bytes.
@@ -89,12 +92,12 @@ func TestWriteRead(t *testing.T) {
 	}
 	meta := map[string]string{"format": "pt", "note": "é\n"}
 	p, q := filepath.Join(t.TempDir(), "p"), filepath.Join(t.TempDir(), "q")
-	if err := Write(p, ts, meta); err != nil {
+	if err := write(p, ts, meta); err != nil {
 		t.Fatal(err)
 	}
 	rev := slices.Clone(ts)
 	slices.Reverse(rev)
-	if err := Write(q, rev, meta); err != nil {
+	if err := write(q, rev, meta); err != nil {
 		t.Fatal(err)
 	}
 	a, _ := os.ReadFile(p)
@@ -132,7 +135,7 @@ func TestWriteRefuses(t *testing.T) {
 		"twice": {{Name: "a", Dtype: "U8", Shape: []int{1}, Data: []byte{1}}, {Name: "a", Dtype: "U8", Shape: []int{1}, Data: []byte{1}}},
 		"UTF-8": {{Name: "\xff", Dtype: "U8", Shape: []int{1}, Data: []byte{1}}},
 	} {
-		if err := Write(p, ts, nil); err == nil {
+		if err := write(p, ts, nil); err == nil {
 			t.Errorf("%s: written", name)
 		}
 	}
@@ -143,7 +146,7 @@ func TestWriteRefuses(t *testing.T) {
 
 func TestShards(t *testing.T) {
 	shard := func(dir, name, tensor string) {
-		if err := Write(filepath.Join(dir, name), []Tensor{{Name: tensor, Dtype: "U8", Shape: []int{1}, Data: []byte{tensor[0]}}}, nil); err != nil {
+		if err := write(filepath.Join(dir, name), []Tensor{{Name: tensor, Dtype: "U8", Shape: []int{1}, Data: []byte{tensor[0]}}}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -227,7 +230,7 @@ func TestRelease(t *testing.T) {
 		data := bytes.Repeat([]byte{byte(i + 1), 7}, 20_000) // some pages, none of them whole at both ends
 		tensors = append(tensors, Tensor{Name: string(rune('a' + i)), Dtype: "U8", Shape: []int{len(data)}, Data: data})
 	}
-	if err := Write(path, tensors, nil); err != nil {
+	if err := write(path, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	f, err := Open(path)
@@ -243,4 +246,8 @@ func TestRelease(t *testing.T) {
 			}
 		}
 	}
+}
+
+func write(path string, tensors []Tensor, metadata map[string]string) error {
+	return disk.Create(disk.OS(), path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
 }

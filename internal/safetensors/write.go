@@ -12,8 +12,6 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
-
-	"github.com/google/renameio/v2"
 )
 
 // Tensor is one tensor to be written.
@@ -24,42 +22,27 @@ type Tensor struct {
 	Data  []byte // little-endian
 }
 
-// Write writes a file, whole or not at all: it is made beside path, synced and renamed. The same tensors and metadata
-// give the same bytes in whatever order they come: widest dtype first, then by name, as the format's own library does,
-// so that every tensor is aligned.
-func Write(path string, tensors []Tensor, metadata map[string]string) error {
+// Encode writes tensors as a file of the format. The same tensors and metadata give the same bytes in whatever order they
+// come: widest dtype first, then by name, as the format's own library does, so that every tensor is aligned. Nothing is
+// written of tensors that cannot be.
+func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	header, sorted, err := encodeHeader(tensors, metadata)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer f.Cleanup()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := writeAll(w, header, sorted); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
-func writeAll(w *bufio.Writer, header []byte, tensors []Tensor) error {
-	if err := binary.Write(w, binary.LittleEndian, uint64(len(header))); err != nil {
 		return err
 	}
-	if _, err := w.Write(header); err != nil {
+	b := bufio.NewWriterSize(w, 1<<20)
+	if err := binary.Write(b, binary.LittleEndian, uint64(len(header))); err != nil {
 		return err
 	}
-	for _, t := range tensors {
-		if _, err := io.Copy(w, bytes.NewReader(t.Data)); err != nil {
+	if _, err := b.Write(header); err != nil {
+		return err
+	}
+	for _, t := range sorted {
+		if _, err := b.Write(t.Data); err != nil {
 			return err
 		}
 	}
-	return w.Flush()
+	return b.Flush()
 }
 
 // encodeHeader checks the tensors, puts them into their order and writes the JSON header, padded to eight bytes.

@@ -1,30 +1,33 @@
 package wholedir
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"attune/internal/disk"
 )
 
 // While the new directory is being filled, the old one is whole and stands alone beside it.
 func TestOldDirectoryStandsUntilTheEnd(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "out")
-	if err := Write(dir, put("x", "old")); err != nil {
+	if err := Write(disk.OS(), dir, put("x", "old")); err != nil {
 		t.Fatal(err)
 	}
-	err := Write(dir, func(tmp string) error {
+	err := Write(disk.OS(), dir, func(d *Dir) error {
 		if b, err := os.ReadFile(filepath.Join(dir, "x")); err != nil || string(b) != "old" {
 			t.Errorf("while writing, x is %q (%v)", b, err)
 		}
-		if _, err := os.Stat(filepath.Join(tmp, "x")); err == nil {
+		if _, err := os.Stat(filepath.Join(d.Path(), "x")); err == nil {
 			t.Error("the new directory does not begin empty")
 		}
-		if !strings.HasPrefix(tmp, parent) {
-			t.Errorf("%s is not beside %s: a rename could cross file systems", tmp, dir)
+		if !strings.HasPrefix(d.Path(), parent) {
+			t.Errorf("%s is not beside %s: a rename could cross file systems", d.Path(), dir)
 		}
-		return put("x", "new")(tmp)
+		return put("x", "new")(d)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -36,13 +39,7 @@ func TestOldDirectoryStandsUntilTheEnd(t *testing.T) {
 
 func TestDirectoriesInside(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out") + string(filepath.Separator) // as a shell completes it
-	err := Write(dir, func(tmp string) error {
-		deep := filepath.Join(tmp, "a", "b")
-		if err := os.MkdirAll(deep, 0o755); err != nil {
-			return err
-		}
-		return put("c", "text")(deep)
-	})
+	err := Write(disk.OS(), dir, put(filepath.Join("a", "b", "c"), "text"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +53,7 @@ func TestDirectoriesInside(t *testing.T) {
 
 func TestRelativeName(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := Write("out", put("x", "1")); err != nil {
+	if err := Write(disk.OS(), "out", put("x", "1")); err != nil {
 		t.Fatal(err)
 	}
 	if b, _ := os.ReadFile(filepath.Join("out", "x")); string(b) != "1" {
@@ -76,7 +73,12 @@ func TestPanicCleansUp(t *testing.T) {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		_ = Write(filepath.Join(parent, "out"), func(string) error { panic("boom") })
+		_ = Write(disk.OS(), filepath.Join(parent, "out"), func(d *Dir) error {
+			if _, err := d.Create("open"); err != nil {
+				t.Error(err)
+			}
+			panic("boom")
+		})
 	}()
 	if left, _ := os.ReadDir(parent); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
@@ -85,20 +87,27 @@ func TestPanicCleansUp(t *testing.T) {
 
 func TestFaultsNameTheDirectory(t *testing.T) {
 	parent := t.TempDir()
-	if err := put("file", "")(parent); err != nil {
+	if err := os.WriteFile(filepath.Join(parent, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	full := filepath.Join(parent, "file", "out") // under a file
 	gone := filepath.Join(parent, "gone")        // fill takes away what it was given
 	tests := []struct {
 		dir  string
-		fill func(string) error
+		fill func(*Dir) error
 	}{
 		{full, put("x", "")},
-		{gone, os.Remove},
+		{gone, func(d *Dir) error { return os.Remove(d.Path()) }},
+		{filepath.Join(parent, "outside"), put("../x", "")},
+		{filepath.Join(parent, "absolute"), put(filepath.Join(parent, "x"), "")},
+		{filepath.Join(parent, "open"), func(d *Dir) error {
+			_, err := d.Create("x")
+			return err
+		}},
+		{filepath.Join(parent, "both"), func(d *Dir) error { return errors.Join(put("x", "")(d), put("x/y", "")(d)) }},
 	}
 	for _, tt := range tests {
-		err := Write(tt.dir, tt.fill)
+		err := Write(disk.OS(), tt.dir, tt.fill)
 		if err == nil || !strings.HasPrefix(err.Error(), "write "+tt.dir+": ") {
 			t.Errorf("%s: got %v", tt.dir, err)
 		}

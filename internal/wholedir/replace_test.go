@@ -2,16 +2,24 @@ package wholedir
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+
+	"attune/internal/disk"
 )
 
-func cannot(string, string) error { return errNoExchange }
+// exchanging is a disk on which exchanging two directories ends so.
+type exchanging struct {
+	disk.FS
+	err error
+}
+
+func (e exchanging) Exchange(string, string) error { return e.err }
+
+var cannot = exchanging{disk.OS(), errors.ErrUnsupported}
 
 // standing is dir with "old" in x, and a temporary directory beside it with "new" in x.
 func standing(t *testing.T) (dir, tmp string) {
@@ -22,7 +30,7 @@ func standing(t *testing.T) (dir, tmp string) {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := put("x", text)(d); err != nil {
+		if err := os.WriteFile(filepath.Join(d, "x"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,25 +44,9 @@ func wantX(t *testing.T, dir, want string) {
 	}
 }
 
-// Linux exchanges: at no moment is the place empty.
-func TestExchange(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("needs renameat2")
-	}
-	dir, tmp := standing(t)
-	if err := exchange(filepath.Join(tmp, freshName), dir); err != nil {
-		t.Fatal(err)
-	}
-	wantX(t, dir, "new")
-	wantX(t, filepath.Join(tmp, freshName), "old")
-	if err := exchange(filepath.Join(tmp, freshName), dir+"2"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("exchanged with nothing: %v", err)
-	}
-}
-
 func TestReplaceWithoutExchange(t *testing.T) {
 	dir, tmp := standing(t)
-	if stranded, err := replace(dir, tmp, cannot); err != nil || stranded {
+	if stranded, err := replace(cannot, dir, tmp); err != nil || stranded {
 		t.Fatal(stranded, err)
 	}
 	wantX(t, dir, "new")
@@ -62,7 +54,7 @@ func TestReplaceWithoutExchange(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if stranded, err := replace(dir, tmp, cannot); err != nil || stranded {
+	if stranded, err := replace(cannot, dir, tmp); err != nil || stranded {
 		t.Fatal(stranded, err)
 	}
 	wantX(t, dir, "new")
@@ -71,7 +63,7 @@ func TestReplaceWithoutExchange(t *testing.T) {
 // A fault other than that it cannot be done ends the write; the old directory stands.
 func TestFailedExchangeLeavesTheOld(t *testing.T) {
 	dir, tmp := standing(t)
-	if stranded, err := replace(dir, tmp, func(string, string) error { return syscall.EIO }); !errors.Is(err, syscall.EIO) || stranded {
+	if stranded, err := replace(exchanging{disk.OS(), syscall.EIO}, dir, tmp); !errors.Is(err, syscall.EIO) || stranded {
 		t.Fatal(stranded, err)
 	}
 	wantX(t, dir, "old")
@@ -83,7 +75,7 @@ func TestFailedRenameGivesTheOldBack(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(tmp, freshName)); err != nil {
 		t.Fatal(err)
 	}
-	if stranded, err := replace(dir, tmp, cannot); err == nil || stranded {
+	if stranded, err := replace(cannot, dir, tmp); err == nil || stranded {
 		t.Fatal(stranded, err)
 	}
 	wantX(t, dir, "old")
@@ -96,13 +88,13 @@ func TestSweepGivesTheOldBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent := filepath.Dir(dir)
-	if err := Sweep(parent, "other"); err != nil {
+	if err := Sweep(disk.OS(), parent, "other"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(tmp); err != nil {
 		t.Errorf("swept what another name left: %v", err)
 	}
-	if err := Sweep(parent, "o"); err != nil {
+	if err := Sweep(disk.OS(), parent, "o"); err != nil {
 		t.Fatal(err)
 	}
 	wantX(t, dir, "old")
@@ -120,12 +112,12 @@ func TestSweepKeepsTheNew(t *testing.T) {
 	if err := os.Rename(filepath.Join(tmp, freshName), dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{".hidden", "out.tmp-1"} { // not ours
-		if err := put(name, "")(filepath.Dir(dir)); err != nil {
+	for _, name := range []string{".hidden", "out.tmp-1", ".file.tmp-1-2"} { // the last by disk.Create
+		if err := os.WriteFile(filepath.Join(filepath.Dir(dir), name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := Sweep(filepath.Dir(dir), ""); err != nil {
+	if err := Sweep(disk.OS(), filepath.Dir(dir), ""); err != nil {
 		t.Fatal(err)
 	}
 	wantX(t, dir, "new")
@@ -137,7 +129,7 @@ func TestSweepKeepsTheNew(t *testing.T) {
 	if strings.Join(names, " ") != ".hidden out out.tmp-1" {
 		t.Errorf("left: %v", names)
 	}
-	if err := Sweep(filepath.Join(dir, "absent"), ""); err != nil {
+	if err := Sweep(disk.OS(), filepath.Join(dir, "absent"), ""); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"attune/engine/model"
 	"attune/engine/session"
+	"attune/internal/disk"
 	"attune/kernels"
 )
 
@@ -15,7 +16,7 @@ import (
 func Random(t *testing.T) (s *session.Session, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "model")
-	if err := model.New(dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 2, Untied: true, Seed: 7}); err != nil {
+	if err := model.New(disk.OS(), dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 2, Untied: true, Seed: 7}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := model.Open(dir)

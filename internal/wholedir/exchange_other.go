@@ -1,5 +1,0 @@
-//go:build !linux
-
-package wholedir
-
-func exchange(string, string) error { return errNoExchange }
