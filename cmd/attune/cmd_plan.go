@@ -71,6 +71,8 @@ type planReport struct {
 	Recomputed    int             `json:"recomputed_layers"`
 	Layers        int             `json:"layers"`
 	Memory        memoryReport    `json:"memory"`
+	Checkpoints   string          `json:"checkpoints"` // how they are written: background, foreground
+	NoCopy        int64           `json:"-"`           // bytes for which there is no room, so that it is the foreground
 	Time          *timeReport     `json:"time,omitempty"`
 }
 
@@ -102,7 +104,22 @@ func (j *job) describe() (planReport, error) {
 	if p.Memory.add(j.reading); p.Memory.Total > free {
 		return p, fmt.Errorf("%w: the run takes %s, %s are free; %s", exec.ErrMemory, mib(p.Memory.Total), mib(free), j.lessMemory())
 	}
+	p.addSnapshot(j, free)
 	return p, nil
+}
+
+// addSnapshot has checkpoints written in the background where there is room for the copy that this needs beside the run as it
+// is: not one layer is recomputed for it.
+func (p *planReport) addSnapshot(j *job, free int64) {
+	copied := j.snapshot()
+	p.Checkpoints = "foreground"
+	if fixed := p.Memory.fixed.total(); copied > free-fixed-p.Memory.Activations {
+		p.NoCopy = copied
+	} else if copied > 0 {
+		p.Checkpoints, p.Memory.Snapshot = "background", copied
+		j.session.SetLimit(free - fixed - copied) // shorter rows are compiled later
+	}
+	p.Memory.add(j.reading)
 }
 
 func (p planReport) print(s streams) {
@@ -126,10 +143,21 @@ func (p planReport) print(s streams) {
 	}
 	fmt.Fprintf(w, "\n        weights %s, trained weights %s, gradients %s, optimizer %s, activations %s (%d of %d layers recomputed), kernels %s, program %s\n",
 		mib(m.Weights), mib(m.Trained), mib(m.Gradients), mib(m.Optimizer), mib(m.Activations), p.Recomputed, p.Layers, mib(m.Kernels), mib(m.Program))
+	switch {
+	case m.Snapshot > 0:
+		fmt.Fprintf(w, "        a copy of %s, from which checkpoints are written while training goes on\n", mib(m.Snapshot))
+	case p.NoCopy > 0:
+		fmt.Fprintf(w, "        %s\n", p.inForeground())
+	}
 	if p.Time != nil {
 		fmt.Fprintf(w, "time    %s expected, %.0f tokens/s, by timing %d tokens of the first step\n",
 			time.Duration(p.Time.Seconds*float64(time.Second)).Round(time.Second), p.Time.TokensPerSecond, p.Time.MeasuredTokens)
 	}
+}
+
+// inForeground says why training will stand still while checkpoints are written.
+func (p planReport) inForeground() string {
+	return "checkpoints are written in the foreground: no room for a copy of " + mib(p.NoCopy)
 }
 
 // printRows says what became of a file's rows; limit is the name of the setting for the longest example.

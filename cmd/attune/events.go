@@ -27,9 +27,33 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 			bar.Say(fmt.Sprintf("step %d  eval loss %.4f over %d tokens%s", e.Step, e.EvalLoss, e.Tokens, map[bool]string{true: ", best so far"}[e.Best]))
 			return metrics.Write(e)
 		},
-		OnCheckpoint: func(path string, step int) error {
-			log.Debug("checkpoint", zap.Int("step", step), zap.String("dir", path))
+		OnSave: func(s train.Saved) error {
+			switch {
+			case s.Err == nil:
+				log.Debug("checkpoint", zap.Int("step", s.Step), zap.String("dir", s.Dir), zap.Int64("bytes", s.Bytes), zap.Duration("held", s.Held), zap.Duration("took", s.Took))
+			case !s.Last: // of the last one the result says it
+				log.Warn(fmt.Sprintf("checkpoint of step %d not written: %v; %s; training goes on", s.Step, s.Err, stands(s)))
+			}
+			if s.Left != nil {
+				log.Warn("an old checkpoint stays", zap.Error(s.Left))
+			}
 			return nil
 		},
 	}
+}
+
+// stands says from where a run can be gone on with whose newest state was not written.
+func stands(s train.Saved) string {
+	if s.Stands < 0 {
+		return "there is none yet"
+	}
+	return fmt.Sprintf("that of step %d stands", s.Stands)
+}
+
+// unsaved is that the state in which a run ended could not be written; nil = it is.
+func unsaved(r train.Result) error {
+	if r.NotSaved == nil {
+		return nil
+	}
+	return fmt.Errorf("state NOT saved: %w", r.NotSaved)
 }

@@ -9,6 +9,7 @@ import (
 	"attune/engine/exec"
 	"attune/engine/nn"
 	"attune/engine/session"
+	"attune/engine/train"
 )
 
 // fixed is the memory that a run takes whatever its rows are, in bytes.
@@ -17,12 +18,13 @@ type fixed struct {
 	Trained   int64 `json:"trained_weights"`
 	Gradients int64 `json:"gradients"`
 	Optimizer int64 `json:"optimizer"`
-	Kernels   int64 `json:"kernels"` // packing buffers of the device
-	Program   int64 `json:"program"` // the process itself: code, rows, tokenizer, compiled programs, garbage
+	Snapshot  int64 `json:"snapshot"` // the copy of a state from which a checkpoint is written; 0 = there is none
+	Kernels   int64 `json:"kernels"`  // packing buffers of the device
+	Program   int64 `json:"program"`  // the process itself: code, rows, tokenizer, compiled programs, garbage
 }
 
 func (f fixed) total() int64 {
-	return f.Weights + f.Trained + f.Gradients + f.Optimizer + f.Kernels + f.Program
+	return f.Weights + f.Trained + f.Gradients + f.Optimizer + f.Snapshot + f.Kernels + f.Program
 }
 
 // memoryReport is the peak memory of the process, in bytes.
@@ -110,6 +112,18 @@ func (j *job) trainable() (trained, all int64) {
 		}
 	}
 	return trained, all
+}
+
+// snapshot is what the copy takes from which checkpoints are written in the background, in bytes: 0 where none is due before
+// the end of the run.
+func (j *job) snapshot() int64 {
+	c, steps := j.cfg, j.data.Steps()
+	early := func(every int) bool { return every > 0 && every < steps }
+	if !early(c.Checkpoint.Every) && !(c.Eval.LoadBestModelAtEnd && j.eval != nil && early(c.Eval.Every)) {
+		return 0
+	}
+	_, trained := weightBytes(j.session)
+	return train.SnapshotBytes(trained)
 }
 
 func elements(p nn.Param) int64 { return exec.Type{Shape: p.Shape}.Elems() }

@@ -21,6 +21,8 @@ type summary struct {
 	LoadedBest    bool     `json:"loaded_best,omitempty"`
 	NoneBetter    bool     `json:"no_eval_better_than_before,omitempty"` // with load_best_model_at_end
 	BestDamaged   bool     `json:"best_damaged,omitempty"`               // with load_best_model_at_end
+	Held          float64  `json:"checkpoint_seconds_held"`              // training stood still for checkpoints, of this part of the run
+	NotSaved      string   `json:"state_not_saved,omitempty"`            // why
 	Written       string   `json:"written"`
 }
 
@@ -32,7 +34,11 @@ const bestDamaged = "the checkpoint of the best state cannot be read; the last s
 
 func summaryOf(r train.Result, where string) summary {
 	x := summary{Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens, Seconds: r.Seconds, EvalBefore: r.FirstEval, EvalAfter: r.LastEval,
-		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, NoneBetter: r.NoneBetter, BestDamaged: r.BestDamaged != nil, Written: where}
+		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, NoneBetter: r.NoneBetter, BestDamaged: r.BestDamaged != nil,
+		Held: r.Held.Seconds(), Written: where}
+	if r.NotSaved != nil {
+		x.NotSaved = r.NotSaved.Error()
+	}
 	if r.LoadedBest {
 		x.EvalAfter = r.Trained.Eval
 	}

@@ -8,13 +8,12 @@ import (
 	"testing"
 
 	"attune/data"
-	"attune/engine/checkpoint"
 )
 
 // goOn resumes a run from the newest checkpoint.
 func goOn(t *testing.T, r *Run) {
 	t.Helper()
-	c, skipped, err := checkpoint.Latest(r.CheckpointDir)
+	c, skipped, err := r.Store.Latest()
 	if err != nil || c == nil || len(skipped) > 0 {
 		t.Fatalf("no checkpoint: %v %v", err, skipped)
 	}
@@ -35,7 +34,7 @@ func TestInterrupted(t *testing.T) {
 		inEval bool
 	}{"behind step 7": {7, false}, "in the first evaluation": {0, true}, "in that of step 10": {10, true}, "in the last": {steps, true}} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{EvalEvery: 5, CheckpointDir: t.TempDir(), Keep: 2}
+			o := Options{EvalEvery: 5, Store: store(t.TempDir(), 2)}
 			r := newRun(t, o)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -59,7 +58,7 @@ func TestInterrupted(t *testing.T) {
 					}
 				}
 			}
-			res, err := r.Train(ctx)
+			res, err := r.Train(ctx, t.Context())
 			if err != nil || !res.Interrupted || res.Steps != where.step {
 				t.Fatalf("%+v, %v", res, err)
 			}
@@ -85,14 +84,14 @@ func TestResumeNamesWhatChanged(t *testing.T) {
 	identity := func(template, recipe string) map[string]string {
 		return map[string]string{"model": "m", "template": template, "recipe": recipe}
 	}
-	o := Options{CheckpointDir: t.TempDir(), Keep: 1, Identity: identity("t", "r")}
+	o := Options{Store: store(t.TempDir(), 1), Identity: identity("t", "r")}
 	r := newRun(t, o)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if res, err := r.Train(ctx); err != nil || !res.Interrupted {
+	if res, err := r.Train(ctx, t.Context()); err != nil || !res.Interrupted {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	c, _, err := checkpoint.Latest(o.CheckpointDir)
+	c, _, err := r.Store.Latest()
 	if err != nil || c == nil {
 		t.Fatal(err)
 	}
@@ -136,8 +135,8 @@ func TestAStateKeepsItsIdentity(t *testing.T) {
 	dir := t.TempDir()
 	under := func(template string, best bool, stop int) Result {
 		t.Helper()
-		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, Keep: 1, CheckpointDir: dir, Identity: map[string]string{"template": template}})
-		if c, _, err := checkpoint.Latest(dir); err != nil {
+		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, Store: store(dir, 1), Identity: map[string]string{"template": template}})
+		if c, _, err := store(dir, 1).Latest(); err != nil {
 			t.Fatal(err)
 		} else if c != nil {
 			if err := errors.Join(r.Resume(c, "template"), c.Close()); err != nil {
@@ -156,7 +155,7 @@ func TestAStateKeepsItsIdentity(t *testing.T) {
 			cancel()
 		}
 		bestAt8(r)
-		res, err := r.Train(ctx)
+		res, err := r.Train(ctx, t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +163,7 @@ func TestAStateKeepsItsIdentity(t *testing.T) {
 	}
 	saved := func() string {
 		t.Helper()
-		c, _, err := checkpoint.Latest(dir)
+		c, _, err := store(dir, 1).Latest()
 		if err != nil || c == nil {
 			t.Fatal("no checkpoint", err)
 		}

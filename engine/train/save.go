@@ -3,21 +3,76 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"attune/engine/checkpoint"
 	"attune/engine/optim"
 	"attune/internal/safetensors"
 )
 
-func (r *Run) save() error {
-	if r.CheckpointDir == "" {
+// Saved is what became of a checkpoint.
+type Saved struct {
+	checkpoint.Saved
+	Held   time.Duration // training stood still for it
+	Stands int           // the step of the newest checkpoint of this run that is written; -1 = there is none
+	Last   bool          // the state at the end: if it is not written, nothing goes on
+}
+
+// saves is the writing of a run's states, one at a time.
+type saves struct {
+	writer    *checkpoint.Writer // nil = there are no checkpoints
+	copy      snapshot
+	held      time.Duration // for the write under way
+	heldInAll time.Duration
+	last      bool  // the write under way is that of the state at the end
+	whole     int   // the step of the newest checkpoint that is written
+	any       bool  // there is one
+	failed    error // why the newest write was none
+}
+
+// beginSaves makes what writes; a run that goes on from a checkpoint has that one.
+func (r *Run) beginSaves() {
+	if r.Store == nil {
+		return
+	}
+	r.saves = saves{writer: r.Store.NewWriter(), whole: r.state.Step, any: r.saved}
+}
+
+// newlySaved tells of the writes that are over by now.
+func (r *Run) newlySaved() error {
+	if r.Store == nil {
 		return nil
 	}
-	if r.Events.BeforeSave != nil {
-		if err := r.Events.BeforeSave(); err != nil {
-			return err
-		}
+	return r.told(r.saves.writer.Done())
+}
+
+// saveDue writes the state now that it is time to: a copy of it, while training goes on, or itself, which is waited for.
+// A write that fails does not end the run: the next one that is due is another try.
+func (r *Run) saveDue() error { return r.save(r.Snapshot) }
+
+// saveLast writes the state in which the run ends, if it is not written: one try, which is waited for.
+func (r *Run) saveLast(res *Result) error {
+	err := r.settle()
+	if err == nil && !r.saved {
+		r.saves.last = true
+		err = r.save(false)
 	}
+	if r.Store != nil && !r.saved {
+		res.NotSaved = r.saves.failed
+	}
+	res.Held = r.saves.heldInAll
+	return err
+}
+
+func (r *Run) save(background bool) error {
+	if r.Store == nil {
+		return nil
+	}
+	if err := r.settle(); err != nil { // until then the copy is the writer's
+		return err
+	}
+	begin := time.Now()
 	weights, err := r.Session.Trained()
 	if err != nil {
 		return err
@@ -30,18 +85,69 @@ func (r *Run) save() error {
 	if err != nil {
 		return err
 	}
-	dir, err := checkpoint.Save(r.CheckpointDir, r.state, weights, moments)
-	if err != nil {
-		return err
+	if background {
+		all, err := r.saves.copy.take(r.Session.Host, slices.Concat(weights, moments))
+		if background = err == nil; background { // without memory for a copy the state itself is written, and waited for
+			weights, moments = all[:len(weights)], all[len(weights):]
+		}
+	}
+	st := r.state
+	st.Recipe, st.Made, st.Random.Seed = r.Recipe, r.Made, r.Seed
+	var before func() error
+	if r.Events.BeforeSave != nil {
+		before = func() error { return r.Events.BeforeSave(st.Step) }
 	}
 	r.saved = true
-	if err := checkpoint.Prune(r.CheckpointDir, r.Keep, r.state.BestStep); err != nil {
-		return err
+	r.saves.writer.Start(st, st.BestStep, 0, weights, moments, before)
+	r.saves.held = time.Since(begin)
+	if background {
+		return nil
 	}
-	if r.Events.OnCheckpoint != nil {
-		return r.Events.OnCheckpoint(dir, r.state.Step)
+	return r.settle()
+}
+
+// settle waits for the write under way.
+func (r *Run) settle() error {
+	if r.Store == nil {
+		return nil
 	}
-	return nil
+	begin := time.Now()
+	done := r.saves.writer.Wait()
+	if len(done) > 0 {
+		r.saves.held += time.Since(begin)
+	}
+	return r.told(done)
+}
+
+// told takes note of the writes that are over, and tells of them.
+func (r *Run) told(done []checkpoint.Saved) error {
+	var errs []error
+	w := &r.saves
+	for _, s := range done {
+		if w.failed = s.Err; s.Err == nil {
+			w.whole, w.any = s.Step, true
+		} else if s.Step == r.state.Step {
+			r.saved = false
+		}
+		x := Saved{Saved: s, Held: w.held, Stands: -1, Last: w.last}
+		if w.any {
+			x.Stands = w.whole
+		}
+		w.heldInAll += w.held
+		w.held = 0
+		if r.Events.OnSave != nil {
+			errs = append(errs, r.Events.OnSave(x))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// endSaves waits for the write under way and gives back what writing took, however the run ended.
+func (r *Run) endSaves() error {
+	if r.Store == nil {
+		return nil
+	}
+	return errors.Join(r.settle(), r.saves.writer.Close(), r.saves.copy.close())
 }
 
 // finish fills in the result and, where asked to, goes back to the best evaluated weights.
@@ -50,17 +156,17 @@ func (r *Run) finish(res *Result) error {
 	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
 	res.FirstEval, res.LastEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestStep
 	res.Trained = State{Steps: s.Step, TrainedTokens: s.TrainedTokens, Eval: s.EvalLoss, Identity: s.Identity}
-	if !r.LoadBest || res.Interrupted || s.BestStep == s.Step || s.BestLoss == nil {
+	if !r.LoadBest || res.Interrupted || res.Until || s.BestStep == s.Step || s.BestLoss == nil {
 		return nil
 	}
 	if s.BestStep == 0 {
 		res.NoneBetter = true
 		return nil
 	}
-	if r.CheckpointDir == "" {
+	if r.Store == nil {
 		return nil
 	}
-	c, err := checkpoint.Open(checkpoint.Dir(r.CheckpointDir, s.BestStep))
+	c, err := r.Store.Open(s.BestStep)
 	if err != nil {
 		res.BestDamaged = fmt.Errorf("load the best state: %w", err)
 		return nil

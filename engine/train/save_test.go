@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"attune/engine/checkpoint"
 )
 
 // A best state that cannot be read at the end costs the run its best state and nothing else: it ends with the last one, and
@@ -18,13 +16,13 @@ func TestBestStateIsDamaged(t *testing.T) {
 		"torn": func(dir string) error { return os.Truncate(filepath.Join(dir, "weights.safetensors"), 1000) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRun(t, Options{EvalEvery: 4, LoadBest: true, Keep: 1, CheckpointDir: t.TempDir(), Identity: map[string]string{"model": "m"}})
+			r := newRun(t, Options{EvalEvery: 4, LoadBest: true, Store: store(t.TempDir(), 1), Identity: map[string]string{"model": "m"}})
 			bestAt8(r)
 			var last map[string][]byte
 			r.Events.OnEval = func(e Evaluation) error {
 				last = weights(t, r)
 				if e.Step == steps {
-					return damage(checkpoint.Dir(r.CheckpointDir, 8))
+					return damage(r.Store.Dir(8))
 				}
 				return nil
 			}

@@ -21,17 +21,22 @@ import (
 
 // Options say how long and how often.
 type Options struct {
-	Schedule      optim.Schedule
-	MicroTokens   int   // tokens of a packed row
-	PadID         int32 // the id on padding
-	EvalEvery     int   // steps between evaluations; 0 = only before the first step and after the last
-	Patience      int   // evaluations without a better loss before the run stops; 0 = never
-	Threshold     float64
-	LoadBest      bool   // end with the best evaluated weights instead of the last
-	SaveEvery     int    // steps between checkpoints; 0 = only at the end
-	Keep          int    // newest checkpoints kept
-	CheckpointDir string // "" = no checkpoints
-	Identity      map[string]string
+	Schedule    optim.Schedule
+	MicroTokens int   // tokens of a packed row
+	PadID       int32 // the id on padding
+	EvalEvery   int   // steps between evaluations; 0 = only before the first step and after the last
+	Patience    int   // evaluations without a better loss before the run stops; 0 = never
+	Threshold   float64
+	LoadBest    bool              // end with the best evaluated weights instead of the last
+	Until       int               // the run stops after this step as if it were interrupted; 0 = it goes to the end
+	SaveEvery   int               // steps between checkpoints; 0 = only at the end
+	Store       *checkpoint.Store // nil = no checkpoints
+	Snapshot    bool              // checkpoints before the end are written from a copy of the state, while training goes on
+	// Of the run, as checkpoints name it:
+	Identity map[string]string // what must not change
+	Seed     int
+	Recipe   string // the run file as it was understood
+	Made     checkpoint.Made
 }
 
 // Run is one training run: what it trains, on which rows, and where it stands.
@@ -44,7 +49,8 @@ type Run struct {
 	Events    Events
 	state     checkpoint.State
 	evaluated int  // the step of the last evaluation, -1 = none
-	saved     bool // the state has not moved since it was saved
+	saved     bool // the state has not moved since it was saved, or given to who writes it
+	saves     saves
 }
 
 // Step is one optimizer step, a line of metrics.jsonl.
@@ -73,10 +79,13 @@ type Evaluation struct {
 
 // Events tell the outside what happens; nil ones are not called. An error ends the run.
 type Events struct {
-	OnStep       func(Step, int) error // and the number of all steps
-	OnEval       func(Evaluation) error
-	OnCheckpoint func(dir string, step int) error
-	BeforeSave   func() error // what a checkpoint counts on must be on disk
+	OnStep func(Step, int) error // and the number of all steps
+	OnEval func(Evaluation) error
+	// OnSave tells of a checkpoint that was written, or could not be: that does not end the run.
+	OnSave func(Saved) error
+	// BeforeSave puts on disk what the checkpoint of a step counts on; without it, none is written. It is called by who writes,
+	// beside the steps.
+	BeforeSave func(step int) error
 }
 
 // Result is how a run ended.
@@ -90,10 +99,13 @@ type Result struct {
 	BestStep      int
 	EarlyStopped  bool
 	Interrupted   bool
+	Until         bool // stopped after Options.Until, before the end
 	LoadedBest    bool
-	NoneBetter    bool  // the best state was asked for, and no evaluation was better than the one before the first step
-	BestDamaged   error // the best state was asked for and cannot be read: the run ends with the last one
-	Trained       State // what the session's weights are at the end
+	NoneBetter    bool          // the best state was asked for, and no evaluation was better than the one before the first step
+	BestDamaged   error         // the best state was asked for and cannot be read: the run ends with the last one
+	NotSaved      error         // why the state at the end could not be written
+	Held          time.Duration // training stood still for checkpoints, of this part of the run
+	Trained       State         // what the session's weights are at the end
 }
 
 // State is how far a set of weights was trained: those of the last step, or the best evaluated ones.
@@ -108,34 +120,45 @@ type State struct {
 func (r *Run) Done() int { return r.state.Step }
 
 // Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set; an
-// evaluation under way is left, and done again by the run that resumes.
-func (r *Run) Train(ctx context.Context) (Result, error) {
+// evaluation under way is left, and done again by the run that resumes. When hard is done too, a step is left between two
+// kernels, and the state before it is saved.
+//
+// A checkpoint that cannot be written does not end the run. The state at the end is tried once more; if that is not written
+// either, Result.NotSaved says why.
+func (r *Run) Train(ctx, hard context.Context) (res Result, err error) {
+	r.beginSaves()
+	defer func() { err = errors.Join(err, r.endSaves()) }()
 	r.state.Total = r.Data.Steps()
 	if r.state.Step == 0 {
 		r.state.Identity = r.Identity
 	}
 	r.evaluated = -1
-	var res Result
-	err := r.before(ctx)
+	err = r.before(ctx)
 	if err == nil && r.state.Stopped == "" {
-		err = r.steps(ctx)
+		err = r.steps(ctx, hard)
 	}
-	cut := err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+	cut := isDone(ctx, err) || isDone(hard, err)
 	if err != nil && !cut {
 		return res, err
 	}
 	res.EarlyStopped = r.state.Stopped != ""
-	res.Interrupted = cut || ctx.Err() != nil && r.state.Step < r.state.Total && !res.EarlyStopped
-	if res.Interrupted && !r.saved {
-		if err := r.save(); err != nil {
-			return res, err
-		}
-	}
-	if err := r.finish(&res); err != nil {
+	left := r.state.Step < r.state.Total && !res.EarlyStopped
+	res.Until = !cut && left && r.untilReached()
+	res.Interrupted = cut || left && !res.Until
+	if err := r.saveLast(&res); err != nil {
 		return res, err
 	}
-	return res, nil
+	err = r.finish(&res)
+	return res, err
 }
+
+// isDone: err is that of a context that is done.
+func isDone(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
+
+// untilReached: the step after which Options.Until stops is behind the run.
+func (r *Run) untilReached() bool { return r.Until > 0 && r.state.Step >= r.Until }
 
 // before makes good what lies before the next step: the first evaluation, or one that was interrupted.
 func (r *Run) before(ctx context.Context) error {
@@ -152,16 +175,22 @@ func (r *Run) before(ctx context.Context) error {
 	return nil
 }
 
-// steps takes the steps that are left, until the last, an early stop or the end of ctx.
-func (r *Run) steps(ctx context.Context) error {
+// steps takes the steps that are left, until the last, an early stop, Options.Until or the end of ctx.
+func (r *Run) steps(ctx, hard context.Context) error {
+	if r.untilReached() {
+		return nil
+	}
 	for p := range r.Data.Prefetch(ctx, r.state.Step, loader.PrefetchOptions{MicroTokens: r.MicroTokens, PadID: r.PadID}) {
-		if err := r.step(p); err != nil {
+		if err := r.step(hard, p); err != nil {
 			return err
 		}
 		if err := r.after(ctx); err != nil {
 			return err
 		}
-		if ctx.Err() != nil || r.state.Stopped != "" {
+		if err := r.newlySaved(); err != nil {
+			return err
+		}
+		if ctx.Err() != nil || r.state.Stopped != "" || r.untilReached() {
 			return nil
 		}
 	}
@@ -169,7 +198,7 @@ func (r *Run) steps(ctx context.Context) error {
 }
 
 // step is one optimizer step.
-func (r *Run) step(p loader.Packed) error {
+func (r *Run) step(ctx context.Context, p loader.Packed) error {
 	if p.Err != nil {
 		return fmt.Errorf("step %d: %w", p.Step+1, p.Err)
 	}
@@ -180,7 +209,7 @@ func (r *Run) step(p loader.Packed) error {
 		return err
 	}
 	for _, b := range p.Batches {
-		loss, err := r.Session.Accumulate(context.Background(), b)
+		loss, err := r.Session.Accumulate(ctx, b)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", s.Step, err)
 		}
@@ -220,10 +249,11 @@ func finite(loss float64) error {
 	return nil
 }
 
-// after evaluates and saves when it is time to.
+// after evaluates and saves when it is time to; the state at the end is not its.
 func (r *Run) after(ctx context.Context) error {
 	done := r.state.Step
 	last := done == r.state.Total
+	due := r.SaveEvery > 0 && done%r.SaveEvery == 0
 	if last || r.EvalEvery > 0 && done%r.EvalEvery == 0 {
 		before := r.state.BestStep
 		r.state.EvalDue = true
@@ -234,12 +264,10 @@ func (r *Run) after(ctx context.Context) error {
 		if r.Patience > 0 && r.state.BadEvals >= r.Patience && !last {
 			r.state.Stopped = fmt.Sprintf("no better loss in %d evaluations", r.state.BadEvals)
 		}
-		if r.LoadBest && r.state.BestStep != before {
-			return r.save()
-		}
+		due = due || r.LoadBest && r.state.BestStep != before
 	}
-	if last || r.state.Stopped != "" || r.SaveEvery > 0 && done%r.SaveEvery == 0 {
-		return r.save()
+	if due && !last && r.state.Stopped == "" {
+		return r.saveDue()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"attune/data"
 	"attune/data/loader"
+	"attune/engine/checkpoint"
 	"attune/engine/model"
 	"attune/engine/optim"
 	"attune/engine/session"
@@ -42,6 +43,11 @@ func held(es []data.Example) iter.Seq2[data.Batch, error] {
 }
 
 const steps = 24
+
+// store keeps checkpoints in a directory.
+func store(dir string, keep int) *checkpoint.Store {
+	return &checkpoint.Store{FS: disk.OS(), Root: dir, Keep: keep}
+}
 
 // newRun is a run of steps over 30 examples, four a step, of a tiny model all of whose weights are trained. The same
 // options give the same run.
@@ -104,7 +110,7 @@ func closeAtEnd(t *testing.T, closes func() error) {
 // mustTrain ends a run.
 func mustTrain(t *testing.T, r *Run) Result {
 	t.Helper()
-	res, err := r.Train(t.Context())
+	res, err := r.Train(t.Context(), t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +199,7 @@ func TestEarlyStopping(t *testing.T) {
 		threshold float64
 		stops     int
 	}{{100, 6}, {0, steps}} {
-		r := newRun(t, Options{EvalEvery: 2, Patience: 3, Threshold: c.threshold, CheckpointDir: t.TempDir(), Keep: 1})
+		r := newRun(t, Options{EvalEvery: 2, Patience: 3, Threshold: c.threshold, Store: store(t.TempDir(), 1)})
 		var l told
 		l.to(r)
 		res := mustTrain(t, r)
@@ -231,7 +237,7 @@ func bestAt8(r *Run) {
 // The best evaluated weights are those that a run ends with where it is asked to; the last ones where it is not.
 func TestBestStateIsLoaded(t *testing.T) {
 	for _, best := range []bool{true, false} {
-		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, SaveEvery: 6, Keep: 1, CheckpointDir: t.TempDir()})
+		r := newRun(t, Options{EvalEvery: 4, LoadBest: best, SaveEvery: 6, Store: store(t.TempDir(), 1)})
 		bestAt8(r)
 		at, loss := map[int]map[string][]byte{}, map[int]float64{}
 		r.Events.OnEval = func(e Evaluation) error {
@@ -258,10 +264,10 @@ func TestBestStateIsLoaded(t *testing.T) {
 // A loss of the held-out rows that is no number ends the run with its cure, and no state of it is saved.
 func TestEvaluationIsNotANumber(t *testing.T) {
 	dir := t.TempDir()
-	r := newRun(t, Options{EvalEvery: 1, SaveEvery: 1, Keep: 1, CheckpointDir: dir, Schedule: optim.Schedule{Name: optim.Constant, LearningRate: 1e39, Steps: steps}})
+	r := newRun(t, Options{EvalEvery: 1, SaveEvery: 1, Store: store(dir, 1), Schedule: optim.Schedule{Name: optim.Constant, LearningRate: 1e39, Steps: steps}})
 	var l told
 	l.to(r)
-	_, err := r.Train(t.Context())
+	_, err := r.Train(t.Context(), t.Context())
 	if !errors.Is(err, optim.ErrNonFinite) || !strings.Contains(err.Error(), "evaluate after step 1: the loss is ") || !strings.Contains(err.Error(), "train.learning_rate") {
 		t.Errorf("got %v", err)
 	}
