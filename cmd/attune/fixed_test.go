@@ -15,6 +15,7 @@ import (
 	"attune/engine/checkpoint"
 	"attune/engine/model"
 	"attune/engine/peft"
+	"attune/internal/disk"
 )
 
 // otherTemplate ends its turns as a small model's own does.
@@ -117,7 +118,7 @@ func TestHashesTravel(t *testing.T) {
 	if err := json.Unmarshal(b, &record); err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := checkpoint.Latest(filepath.Join(l.runDir(), checkpointsDir))
+	c, _, err := (&checkpoint.Store{FS: disk.OS(), Root: filepath.Join(l.runDir(), checkpointsDir)}).Latest()
 	if err != nil || c == nil {
 		t.Fatal("no checkpoint", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"attune/engine/checkpoint"
+	"attune/internal/disk"
 )
 
 // A run that was killed when checkpoints were of format 1 goes on to the same end as one that is not broken today: the
@@ -25,7 +26,7 @@ func TestFormat1Resumes(t *testing.T) {
 	}
 	saved := func(run string, step int, name string) []byte {
 		t.Helper()
-		b, err := os.ReadFile(filepath.Join(checkpoint.Dir(filepath.Join(run, checkpointsDir), step), name))
+		b, err := os.ReadFile(filepath.Join((&checkpoint.Store{FS: disk.OS(), Root: filepath.Join(run, checkpointsDir)}).Dir(step), name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,11 +20,11 @@ import (
 
 // latest opens the newest whole checkpoint, nil where there is none. One of another run is refused.
 func (j *job) latest(dir *runDir, identity map[string]string, log *zap.Logger) (*checkpoint.Checkpoint, error) {
-	root := dir.file(checkpointsDir)
-	if err := errors.Join(checkpoint.Sweep(root), wholedir.Sweep(disk.OS(), dir.path, ""), wholedir.Sweep(disk.OS(), dir.file(templatesDir), "")); err != nil {
+	store := &checkpoint.Store{FS: disk.OS(), Root: dir.file(checkpointsDir)}
+	if err := errors.Join(store.Sweep(), wholedir.Sweep(disk.OS(), dir.path, ""), wholedir.Sweep(disk.OS(), dir.file(templatesDir), "")); err != nil {
 		return nil, err
 	}
-	c, skipped, err := checkpoint.Latest(root)
+	c, skipped, err := store.Latest()
 	if err != nil {
 		return nil, err
 	}

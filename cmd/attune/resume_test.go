@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"attune/engine/checkpoint"
+	"attune/internal/disk"
 )
 
 // kinds are runs that differ in what a checkpoint has to hold, with what each says at its end.
@@ -270,7 +271,7 @@ func TestAllCheckpointsDamaged(t *testing.T) {
 // newest is the state that a resumed run would go on from.
 func newest(t *testing.T, runDir string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, skipped, err := checkpoint.Latest(filepath.Join(runDir, checkpointsDir))
+	c, skipped, err := (&checkpoint.Store{FS: disk.OS(), Root: filepath.Join(runDir, checkpointsDir)}).Latest()
 	if err != nil || c == nil || len(skipped) > 0 {
 		t.Fatalf("no whole checkpoint in %s: %v %v", runDir, err, skipped)
 	}

@@ -82,7 +82,8 @@ func (s *Session) compile(k key) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := exec.Options{Activations: s.o.Dtype, Storage: map[string]kernels.Dtype{}, Layers: b.LayerStarts(), Scratch: s.o.Device.Scratch}
+	o := exec.Options{Activations: s.o.Dtype, Storage: map[string]kernels.Dtype{}, Layers: b.LayerStarts(), Scratch: s.o.Device.Scratch,
+		NoInPlace: s.o.NoInPlace}
 	for _, p := range b.Params() {
 		o.Storage[p.Name] = s.Storage(p)
 	}

@@ -25,6 +25,8 @@ type Options struct {
 	Trained func(name string) bool                  // base weights that are trained; nil = none
 	Layers  int                                     // layers recomputed at least; more where SetLimit asks for it
 	Auto    bool                                    // recompute as little as fits SetLimit, rather than Layers exactly
+	// NoInPlace gives every result memory of its own: exec.Options has it, for the laws (engine/lawtest).
+	NoInPlace bool
 }
 
 // Session holds weights and programs. It is used by one goroutine at a time.

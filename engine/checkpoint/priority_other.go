@@ -1,0 +1,6 @@
+//go:build !linux
+
+package checkpoint
+
+// lowPriority does nothing: only Linux has priorities of threads.
+func lowPriority() {}
