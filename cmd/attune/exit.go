@@ -20,10 +20,13 @@ func exitCode(err error) int {
 		cfg  *config.Error
 		rows *corpus.Error
 		row  *source.RowError
+		part *partError
 	)
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &part):
+		return part.code
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case isUsage(err), errors.As(err, &cfg):

@@ -16,6 +16,7 @@ type lesson struct {
 	keys   []string      // key=value
 	length time.Duration // of the unbroken run
 	idle   time.Duration // of one that has nothing left to do but to read and to publish
+	pace   float64       // how much longer the machine takes now
 	whole  string        // run_dir of the unbroken run
 	rounds int
 	fell   []int // kills by phase
@@ -91,6 +92,7 @@ const steps = 24
 // unbroken makes the run that the others are compared with, and times it.
 func (l *lesson) unbroken(ctx context.Context, program, root string) error {
 	l.whole = filepath.Join(root, "whole", strings.ReplaceAll(l.name, " ", "-"), "run")
+	l.pace = 1
 	for _, length := range []*time.Duration{&l.length, &l.idle} {
 		begin := time.Now()
 		if out, err := exec.CommandContext(ctx, program, l.args(l.whole, 2)...).CombinedOutput(); err != nil {
@@ -103,5 +105,11 @@ func (l *lesson) unbroken(ctx context.Context, program, root string) error {
 
 // remaining is how long a run takes that goes on from a step.
 func (l *lesson) remaining(step int) time.Duration {
-	return l.idle + max(0, l.length-l.idle)*time.Duration(steps-step)/steps
+	left := l.idle + max(0, l.length-l.idle)*time.Duration(steps-step)/steps
+	return time.Duration(l.pace * float64(left))
+}
+
+// took learns of the machine's load from a process that went from a step to the end.
+func (l *lesson) took(step int, d time.Duration) {
+	l.pace *= (1 + float64(d)/float64(l.remaining(step))) / 2
 }

@@ -39,9 +39,10 @@ func newRun(l *lesson, program, dir string, seed, round uint64) *run {
 // lies anywhere between the start of a process and the end of the run, all being equally likely.
 func (r *run) live(ctx context.Context, kills int) error {
 	for part := 0; ; part++ {
+		from, begin := r.newest(), time.Now()
 		var patience time.Duration // 0 = until it ends
 		if r.kills < min(kills, mostKills) {
-			patience = time.Duration(r.moments.Float64() * float64(r.remaining(r.newest())))
+			patience = time.Duration(r.moments.Float64() * float64(r.remaining(from)))
 		}
 		killed, err := r.part(ctx, 1+part%2, patience)
 		if ctx.Err() != nil {
@@ -52,6 +53,7 @@ func (r *run) live(ctx context.Context, kills int) error {
 			return nil
 		}
 		if !killed {
+			r.took(from, time.Since(begin))
 			return r.compare()
 		}
 	}
