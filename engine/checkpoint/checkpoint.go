@@ -66,9 +66,10 @@ type GuardState struct {
 
 // Span are steps that changed nothing, From and To among them.
 type Span struct {
-	From int    `json:"from"`
-	To   int    `json:"to"`
-	Why  string `json:"why"`
+	From       int    `json:"from"`
+	To         int    `json:"to"`
+	RolledBack bool   `json:"rolled_back"` // to the checkpoint before From
+	Why        string `json:"why"`
 }
 
 // Random is what the order of the rows and dropout were made with. Save fills in the versions of the schemes.

@@ -10,10 +10,10 @@ import (
 )
 
 // Prune removes old checkpoints of a run that stands at step now. It keeps the newest Keep, the multiples of KeepEvery,
-// and those of the steps best and back (0 = none). The newest whole one always stays: those that are known to be damaged
-// do not count. Those of later steps are of a future that was lost: they stay, and count for nothing, until the run gets
-// there.
-func (s *Store) Prune(now, best, back int) error {
+// and those of the steps stay: the best one, where the guard goes back to. The newest whole one always stays: those that
+// are known to be damaged do not count. Those of later steps are of a future that was lost: they stay, and count for
+// nothing, until the run gets there.
+func (s *Store) Prune(now int, stay ...int) error {
 	steps, err := s.list()
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (s *Store) Prune(now, best, back int) error {
 			keep--
 			continue
 		}
-		if step > 0 && (step == best || step == back || s.KeepEvery > 0 && step%s.KeepEvery == 0) {
+		if slices.Contains(stay, step) || s.KeepEvery > 0 && step > 0 && step%s.KeepEvery == 0 {
 			continue
 		}
 		if err := s.remove(step); err != nil {

@@ -31,12 +31,14 @@ func TestPrune(t *testing.T) {
 	for name, x := range map[string]struct {
 		saved, damaged  []int
 		keep, keepEvery int
-		now, best, back int
+		now             int
+		stay            []int
 		left            []int
 	}{
-		"newest and best":                   {saved: []int{1, 2, 3, 4, 5, 6}, keep: 2, now: 6, best: 3, left: []int{3, 5, 6}},
-		"what the guard goes back to":       {saved: []int{1, 2, 3, 4, 5, 6}, keep: 1, now: 6, best: 3, back: 4, left: []int{3, 4, 6}},
-		"the best among the newest":         {saved: []int{1, 2, 3}, keep: 2, now: 3, best: 3, left: []int{2, 3}},
+		"newest and best":                   {saved: []int{1, 2, 3, 4, 5, 6}, keep: 2, now: 6, stay: []int{3}, left: []int{3, 5, 6}},
+		"what the guard goes back to":       {saved: []int{1, 2, 3, 4, 5, 6}, keep: 1, now: 6, stay: []int{3, 4}, left: []int{3, 4, 6}},
+		"the state before the first step":   {saved: []int{0, 1, 2}, keep: 1, now: 2, stay: []int{0}, left: []int{0, 2}},
+		"the best among the newest":         {saved: []int{1, 2, 3}, keep: 2, now: 3, stay: []int{3}, left: []int{2, 3}},
 		"every third":                       {saved: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, keep: 1, keepEvery: 3, now: 8, left: []int{3, 6, 8}},
 		"one at least":                      {saved: []int{1, 2}, now: 2, left: []int{2}},
 		"none yet":                          {keep: 1, now: 2},
@@ -46,7 +48,7 @@ func TestPrune(t *testing.T) {
 		"the run is past the lost future":   {saved: []int{8, 9, 10, 12}, damaged: []int{10}, keep: 1, now: 12, left: []int{12}},
 		"damaged ones do not count":         {saved: []int{7, 8, 9, 10}, damaged: []int{9, 10}, keep: 1, now: 10, left: []int{8}},
 		"the newest whole one, no other":    {saved: []int{6, 7, 8, 9}, damaged: []int{9}, keep: 1, now: 11, left: []int{8}},
-		"a damaged best one":                {saved: []int{1, 2, 3}, damaged: []int{1}, keep: 1, now: 3, best: 1, left: []int{1, 3}},
+		"a damaged best one":                {saved: []int{1, 2, 3}, damaged: []int{1}, keep: 1, now: 3, stay: []int{1}, left: []int{1, 3}},
 		"all damaged: none is removed":      {saved: []int{1, 2, 3}, damaged: []int{1, 2, 3}, keep: 1, now: 3, left: []int{1, 2, 3}},
 		"the only whole one lies before it": {saved: []int{8, 9}, damaged: []int{9}, keep: 1, now: 9, left: []int{8}},
 	} {
@@ -61,7 +63,7 @@ func TestPrune(t *testing.T) {
 			}
 			s = fresh(s)
 			s.Keep, s.KeepEvery = x.keep, x.keepEvery
-			if err := s.Prune(x.now, x.best, x.back); err != nil {
+			if err := s.Prune(x.now, x.stay...); err != nil {
 				t.Fatal(err)
 			}
 			var want []string
@@ -85,14 +87,14 @@ func TestStoppedBeforeALostFuture(t *testing.T) {
 		t.Fatalf("step %d is used, %d passed over", step, skipped)
 	}
 	put(t, s, 9)
-	if err := s.Prune(9, 0, 0); err != nil {
+	if err := s.Prune(9); err != nil {
 		t.Fatal(err)
 	}
 	if step, skipped := latest(t, fresh(s)); step != 9 || skipped != 1 {
 		t.Errorf("step %d is used, %d passed over", step, skipped)
 	}
 	put(t, s, 10)
-	if err := s.Prune(10, 0, 0); err != nil {
+	if err := s.Prune(10); err != nil {
 		t.Fatal(err)
 	}
 	if got := names(t, s); got != "step-000010" {
@@ -112,7 +114,7 @@ func TestPruneJudgesBeforeItRemoves(t *testing.T) {
 	if err := os.Symlink(stateName, path); err != nil { // to itself: even root cannot open it
 		t.Fatal(err)
 	}
-	if err := fresh(s).Prune(3, 0, 0); err == nil {
+	if err := fresh(s).Prune(3); err == nil {
 		t.Error("what cannot be read was judged")
 	}
 	if got := names(t, s); got != "step-000001 step-000002 step-000003" {
@@ -129,10 +131,25 @@ func TestPruneSweeps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Prune(1, 0, 0); err != nil {
+	if err := s.Prune(1); err != nil {
 		t.Fatal(err)
 	}
 	if got := names(t, s); got != ".hidden notes step-000001 step-7 step-x" {
 		t.Errorf("left: %s", got)
+	}
+}
+
+// What lies between a checkpoint that was gone back to and the step of today is removed, and nothing else.
+func TestDrop(t *testing.T) {
+	s := store(t)
+	put(t, s, 0, 4, 5, 6, 7, 9)
+	if err := s.Drop(5, 7); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, s); got != "step-000000 step-000004 step-000009" {
+		t.Errorf("left: %s", got)
+	}
+	if step, skipped := latest(t, fresh(s)); step != 9 || skipped != 0 {
+		t.Errorf("step %d is used, %d passed over", step, skipped)
 	}
 }

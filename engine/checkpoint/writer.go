@@ -30,10 +30,10 @@ type Saved struct {
 // NewWriter makes a writer. While a write is under way nobody else saves, prunes or sweeps.
 func (s *Store) NewWriter() *Writer { return &Writer{store: s} }
 
-// Start begins to write the checkpoint of st.Step, and then to remove those that Prune finds, once the one under way is
+// Start begins to write the checkpoint of st.Step, and then to remove those that Prune finds but stay, once the one under way is
 // done, for which it waits. The tensors belong to the writer until then; st does not: it is encoded before Start returns.
 // before, if not nil, is called on the writer's side: what it makes sure of is on disk before the checkpoint is.
-func (w *Writer) Start(st State, best, back int, weights, optimizer []safetensors.Tensor, before func() error) {
+func (w *Writer) Start(st State, stay []int, weights, optimizer []safetensors.Tensor, before func() error) {
 	w.rest()
 	state, err := encodeState(st)
 	under := make(chan struct{})
@@ -50,7 +50,7 @@ func (w *Writer) Start(st State, best, back int, weights, optimizer []safetensor
 			r.Dir, r.Bytes, r.Err = w.store.save(st.Step, state, weights, optimizer)
 		}
 		if r.Err == nil {
-			r.Left = w.store.Prune(st.Step, best, back)
+			r.Left = w.store.Prune(st.Step, stay...)
 		}
 		r.Took = time.Since(began)
 		w.mu.Lock()

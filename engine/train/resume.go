@@ -55,14 +55,19 @@ func (r *Run) Resume(c *checkpoint.Checkpoint, allowed ...string) error {
 	if err := Check(c, r.Identity, r.Data.Steps(), allowed...); err != nil {
 		return err
 	}
-	if err := r.Session.LoadTrained(reader(c.Weights)); err != nil {
-		return fmt.Errorf("resume from %s: %w", c.Dir, err)
-	}
-	if err := r.Optimizer.Load(c.Step, reader(c.Optimizer)); err != nil {
+	if err := r.load(c); err != nil {
 		return fmt.Errorf("resume from %s: %w", c.Dir, err)
 	}
 	r.state, r.saved = c.State, true
 	return nil
+}
+
+// load puts the weights and the optimizer where a checkpoint has them.
+func (r *Run) load(c *checkpoint.Checkpoint) error {
+	if err := r.Session.LoadTrained(reader(c.Weights)); err != nil {
+		return err
+	}
+	return r.Optimizer.Load(c.Updates, reader(c.Optimizer))
 }
 
 // reader gives the float32 bytes of a checkpoint's tensors, checked against the shape that is wanted. It lets go of the

@@ -29,6 +29,7 @@ type saves struct {
 	whole     int   // the step of the newest checkpoint that is written
 	any       bool  // there is one
 	failed    error // why the newest write was none
+	best      int   // State.BestStep of the write under way
 }
 
 // beginSaves makes what writes; a run that goes on from a checkpoint has that one.
@@ -97,8 +98,8 @@ func (r *Run) save(background bool) error {
 	if r.Events.BeforeSave != nil {
 		before = func() error { return r.Events.BeforeSave(st.Step) }
 	}
-	r.saved = true
-	r.saves.writer.Start(st, st.BestStep, 0, weights, moments, before)
+	r.saved, r.saves.best = true, st.BestStep
+	r.saves.writer.Start(st, r.stay(st), weights, moments, before)
 	r.saves.held = time.Since(begin)
 	if background {
 		return nil
@@ -126,6 +127,9 @@ func (r *Run) told(done []checkpoint.Saved) error {
 	for _, s := range done {
 		if w.failed = s.Err; s.Err == nil {
 			w.whole, w.any = s.Step, true
+			if r.scheduled(s.Step) == s.Step {
+				r.back = place{s.Step, w.best}
+			}
 		} else if s.Step == r.state.Step {
 			r.saved = false
 		}
@@ -154,6 +158,7 @@ func (r *Run) endSaves() error {
 func (r *Run) finish(res *Result) error {
 	s := r.state
 	res.Steps, res.Tokens, res.TrainedTokens, res.Seconds = s.Step, s.Tokens, s.TrainedTokens, s.Seconds
+	res.LeftOut, res.WentBack = leftOut(s.Guard)
 	res.FirstEval, res.LastEval, res.BestStep = s.FirstLoss, s.EvalLoss, s.BestStep
 	res.Trained = State{Steps: s.Step, TrainedTokens: s.TrainedTokens, Eval: s.EvalLoss, Identity: s.Identity}
 	if !r.LoadBest || res.Interrupted || res.Until || s.BestStep == s.Step || s.BestLoss == nil {

@@ -32,6 +32,7 @@ type Options struct {
 	SaveEvery   int               // steps between checkpoints; 0 = only at the end
 	Store       *checkpoint.Store // nil = no checkpoints
 	Snapshot    bool              // checkpoints before the end are written from a copy of the state, while training goes on
+	Guard       Guard
 	// Of the run, as checkpoints name it:
 	Identity map[string]string // what must not change
 	Seed     int
@@ -51,6 +52,7 @@ type Run struct {
 	evaluated int  // the step of the last evaluation, -1 = none
 	saved     bool // the state has not moved since it was saved, or given to who writes it
 	saves     saves
+	back      place // where the guard goes back to
 }
 
 // Step is one optimizer step, a line of metrics.jsonl.
@@ -81,6 +83,8 @@ type Evaluation struct {
 type Events struct {
 	OnStep func(Step, int) error // and the number of all steps
 	OnEval func(Evaluation) error
+	// OnGuard tells of steps that were left out, in place of OnStep.
+	OnGuard func(GuardEvent) error
 	// OnSave tells of a checkpoint that was written, or could not be: that does not end the run.
 	OnSave func(Saved) error
 	// BeforeSave puts on disk what the checkpoint of a step counts on; without it, none is written. It is called by who writes,
@@ -97,6 +101,8 @@ type Result struct {
 	FirstEval     *float64
 	LastEval      *float64
 	BestStep      int
+	LeftOut       int // steps that the guard left out
+	WentBack      int // times that it went back to a checkpoint for that
 	EarlyStopped  bool
 	Interrupted   bool
 	Until         bool // stopped after Options.Until, before the end
@@ -134,6 +140,9 @@ func (r *Run) Train(ctx, hard context.Context) (res Result, err error) {
 	}
 	r.evaluated = -1
 	err = r.before(ctx)
+	if err == nil {
+		err = r.beginGuard()
+	}
 	if err == nil && r.state.Stopped == "" {
 		err = r.steps(ctx, hard)
 	}
@@ -216,20 +225,32 @@ func (r *Run) step(ctx context.Context, p loader.Packed) error {
 		s.Loss += loss
 		s.PaddedTokens += b.Tokens
 	}
-	if err := finite(s.Loss); err != nil {
+	norm := optim.Norm{Global: math.NaN()}
+	if isFinite(s.Loss) {
+		var err error
+		if norm, err = r.Optimizer.Norm(); err != nil {
+			return fmt.Errorf("step %d: %w", s.Step, err)
+		}
+	}
+	seen := r.state.Guard
+	if p.Trained == 0 {
+		seen = nil // its loss is that of no token
+	}
+	if v := r.Guard.judge(seen, s.Loss, norm.Global); v.policy != Off {
+		r.state.Seconds += time.Since(begin).Seconds()
+		return r.leaveOut(s.Step, v, func() (error, error) { return r.find(ctx, p.Batches, norm) })
+	}
+	if err := r.Optimizer.Update(s.LearningRate, norm); err != nil {
 		return fmt.Errorf("step %d: %w", s.Step, err)
-	}
-	norm, err := r.Optimizer.Norm()
-	if err == nil {
-		err = r.Optimizer.Update(s.LearningRate, norm)
-	}
-	if err != nil {
-		return err
 	}
 	s.GradNorm = norm.Global
 	s.Seconds = time.Since(begin).Seconds()
 	s.TokensPerSecond = float64(s.Tokens) / s.Seconds
 	r.state.Step++
+	r.state.Updates = r.Optimizer.Updates()
+	if p.Trained > 0 {
+		r.state.Guard = r.Guard.took(r.state.Guard, s.Loss, s.GradNorm)
+	}
 	r.state.Identity = r.Identity // only now: what no step has seen is not what a state was trained with
 	r.saved = false
 	r.state.Tokens += int64(s.Tokens)
@@ -257,7 +278,7 @@ func (r *Run) after(ctx context.Context) error {
 	if last || r.EvalEvery > 0 && done%r.EvalEvery == 0 {
 		before := r.state.BestStep
 		r.state.EvalDue = true
-		if err := r.evaluate(ctx); err != nil {
+		if err := r.evaluateOrGoBack(ctx); err != nil {
 			return err
 		}
 		r.state.EvalDue = false

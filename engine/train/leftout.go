@@ -1,0 +1,136 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"attune/data"
+	"attune/engine/checkpoint"
+	"attune/engine/exec"
+	"attune/engine/optim"
+)
+
+// GuardEvent tells that steps were left out.
+type GuardEvent struct {
+	From, To int     // the steps; To is the one whose numbers went wrong
+	Back     int     // the step of the checkpoint that the run went back to; -1 = none
+	Why      string  // what was wrong with To
+	Passed   []error // newer checkpoints that were to be gone back to and cannot be used
+}
+
+// LeftOut is a step that was left out, a line of metrics.jsonl.
+type LeftOut struct {
+	Step    int    `json:"step"`
+	Skipped string `json:"skipped"` // why
+}
+
+// Lines are the steps that were left out, each once. Where the run went back, they stand in the place of all that was said
+// of the steps after Back.
+func (e GuardEvent) Lines() []LeftOut {
+	why := e.Why
+	if e.Back >= 0 {
+		why = fmt.Sprintf("step %d: %s; back to step %d", e.To, e.Why, e.Back)
+	}
+	lines := make([]LeftOut, 0, e.To-e.From+1)
+	for step := e.From; step <= e.To; step++ {
+		lines = append(lines, LeftOut{Step: step, Skipped: why})
+	}
+	return lines
+}
+
+// leaveOut does what the guard says about a step that was not taken. The run goes on behind it whatever it goes back to, so
+// that it ends. find names what was not finite first; nil = it cannot be found.
+func (r *Run) leaveOut(step int, v verdict, find func() (where, err error)) error {
+	seen := known(r.state.Guard)
+	often := v.policy != Stop && seen.Interventions >= r.Guard.Most
+	err := errors.New(v.why)
+	if !v.finite {
+		err = fmt.Errorf("%s: %w", v.why, optim.ErrNonFinite)
+	}
+	if find != nil && !v.finite && (v.policy == Stop || often || r.Guard.Name) {
+		where, failed := find()
+		if failed != nil {
+			return fmt.Errorf("step %d: %w; look for what was not finite first: %w", step, err, failed)
+		}
+		v.why = fmt.Sprintf("%s; first %v", v.why, where)
+		err = fmt.Errorf("%w; first %w", err, where)
+	}
+	switch {
+	case often:
+		return fmt.Errorf("step %d: %w; the run left steps out %d times before (%s), and guard.most is %d: %s", step, err, seen.Interventions, spans(seen.Skipped), r.Guard.Most, v.cure())
+	case v.policy == Stop:
+		return fmt.Errorf("step %d: %w; %s, or leave such steps out with guard.%s: skip", step, err, v.cure(), map[bool]string{true: "spike", false: "nonfinite"}[v.finite])
+	}
+	e := GuardEvent{From: step, To: step, Back: -1, Why: v.why}
+	if v.policy == Rollback {
+		if err := r.goBack(&e); err != nil {
+			return fmt.Errorf("step %d: %s; go back to a checkpoint: %w", step, v.why, err)
+		}
+	}
+	now := known(r.state.Guard) // with the window of what it went back to
+	now.Skipped = append(slices.Clone(seen.Skipped), checkpoint.Span{From: e.From, To: e.To, RolledBack: e.Back >= 0, Why: e.Why})
+	now.Interventions = seen.Interventions + 1
+	r.state.Guard, r.state.Step, r.saved = &now, step, false
+	if r.Events.OnGuard != nil {
+		return r.Events.OnGuard(e)
+	}
+	return nil
+}
+
+// cure is what helps against numbers that go wrong.
+func (v verdict) cure() string {
+	if v.finite {
+		return "look at the rows of the step, lower train.learning_rate or train.max_grad_norm"
+	}
+	return "lower train.learning_rate, or set compute.dtype: float32"
+}
+
+// spans tells what was left out and why.
+func spans(skipped []checkpoint.Span) string {
+	var list []string
+	for _, s := range skipped {
+		what := fmt.Sprintf("step %d", s.From)
+		if s.To > s.From {
+			what = fmt.Sprintf("steps %d to %d", s.From, s.To)
+		}
+		list = append(list, what+": "+s.Why)
+	}
+	return strings.Join(list, "; ")
+}
+
+// find computes the step once more and names what was not finite first; where everything is, the gradient whose sum of
+// squares was too large for a float32.
+func (r *Run) find(ctx context.Context, batches []data.Batch, norm optim.Norm) (where, err error) {
+	if err := r.Optimizer.ZeroGrad(); err != nil {
+		return nil, err
+	}
+	err = r.Session.FindNonFinite(ctx, batches)
+	var bad *exec.NonFiniteError
+	switch {
+	case errors.As(err, &bad):
+		return bad, nil
+	case err != nil:
+		return nil, err
+	case norm.Squares == nil:
+		return nil, errors.New("it is finite when the step is computed again: the device's memory or its kernels are at fault")
+	}
+	name, squares := r.Optimizer.Largest(norm)
+	return fmt.Errorf("the gradient of %s: each of its elements is finite, and the sum of their squares is %g", name, squares), nil
+}
+
+// leftOut counts the steps that are in any of the spans, which end in order, and how often the run went back.
+func leftOut(g *checkpoint.GuardState) (steps, back int) {
+	begin := math.MaxInt // of the steps counted so far
+	for _, s := range slices.Backward(known(g).Skipped) {
+		steps += max(0, min(s.To, begin-1)-s.From+1)
+		begin = min(begin, s.From)
+		if s.RolledBack {
+			back++
+		}
+	}
+	return steps, back
+}
