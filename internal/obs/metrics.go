@@ -2,18 +2,27 @@ package obs
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"sync"
 
 	"attune/internal/disk"
 )
 
-// Metrics is metrics.jsonl: one JSON object a line, each written in one piece.
+// Metrics is metrics.jsonl: one JSON object a line, each whole or absent. Its methods may be called by several goroutines:
+// a checkpoint that is written in the background syncs while the next steps write.
 type Metrics struct {
-	f disk.File
+	mu      sync.Mutex
+	f       disk.File
+	keep    int64  // bytes of the file that are whole lines
+	torn    bool   // behind them there may be part of one
+	waiting []byte // whole lines that the disk refused
+	refused error  // why
 }
 
 // OpenMetrics opens the file for a run that has done the steps up to and including `done`: later lines, and a last
@@ -30,10 +39,13 @@ func OpenMetrics(fs disk.FS, name string, done int) (*Metrics, error) {
 	if err == nil {
 		_, err = f.Seek(keep, io.SeekStart)
 	}
+	if err == nil { // Sync is about the lines; a new file's name is its directory's
+		err = fs.SyncDir(filepath.Dir(name))
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", fs.Path(name), err), f.Close())
 	}
-	return &Metrics{f: f}, nil
+	return &Metrics{f: f, keep: keep}, nil
 }
 
 // maxLine bounds a line, in bytes: one that is longer is no record of a step.
@@ -60,20 +72,89 @@ func wholeLines(r io.Reader, done int) (int64, error) {
 	}
 }
 
-// Write appends one record, a struct with a "step" field.
+// maxWaiting bounds the lines that wait for the disk, in bytes.
+const maxWaiting = 64 << 20
+
+// Write appends one record, a struct with a "step" field. A line that the disk refuses waits in memory and is tried again
+// with the next one, at Sync and at Close; Waiting says so. It is an error when too many wait.
 func (m *Metrics) Write(record any) error {
 	b, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("write metrics: %w", err)
 	}
-	if _, err := m.f.Write(append(b, '\n')); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refused != nil && len(m.waiting)+len(b) >= maxWaiting {
+		return fmt.Errorf("write metrics: %d MiB of lines wait for the disk, and no more are kept; make room, then resume: %w", len(m.waiting)>>20, m.refused)
+	}
+	m.waiting = append(append(m.waiting, b...), '\n')
+	m.refused = m.flush()
+	return nil
+}
+
+// flush writes what waits. The lines of it that are whole on the disk wait no longer; a part of one is cut off again, at
+// once or, where the disk refuses that too, before the next is written.
+func (m *Metrics) flush() error {
+	if len(m.waiting) == 0 {
+		return nil
+	}
+	if err := m.mend(); err != nil {
+		return err
+	}
+	n, err := m.f.Write(m.waiting)
+	if err == nil {
+		m.keep, m.waiting = m.keep+int64(n), nil
+		return nil
+	}
+	whole := bytes.LastIndexByte(m.waiting[:n], '\n') + 1
+	m.keep, m.waiting, m.torn = m.keep+int64(whole), m.waiting[whole:], true
+	_ = m.mend()
+	return err
+}
+
+// mend cuts the file back to its whole lines where a write has failed.
+func (m *Metrics) mend() error {
+	if !m.torn {
+		return nil
+	}
+	if err := m.f.Truncate(m.keep); err != nil {
+		return err
+	}
+	if _, err := m.f.Seek(m.keep, io.SeekStart); err != nil {
+		return err
+	}
+	m.torn = false
+	return nil
+}
+
+// Waiting is how many lines the disk has not taken, and why.
+func (m *Metrics) Waiting() (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return bytes.Count(m.waiting, []byte{'\n'}), m.refused
+}
+
+// Sync makes what was written survive the machine; called before a checkpoint that counts on it. It is an error while
+// lines wait.
+func (m *Metrics) Sync() error {
+	if err := m.try(); err != nil {
+		return err
+	}
+	if err := m.f.Sync(); err != nil { // outside the lock: steps go on meanwhile
 		return fmt.Errorf("write metrics: %w", err)
 	}
 	return nil
 }
 
-// Sync makes what was written survive the machine; called before a checkpoint that counts on it.
-func (m *Metrics) Sync() error { return m.f.Sync() }
+// try tries the lines that wait once more.
+func (m *Metrics) try() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refused = m.flush(); m.refused != nil {
+		return fmt.Errorf("write metrics: %d lines wait for the disk: %w", bytes.Count(m.waiting, []byte{'\n'}), m.refused)
+	}
+	return nil
+}
 
-// Close closes the file.
-func (m *Metrics) Close() error { return m.f.Close() }
+// Close closes the file; lines that still wait are lost, which is an error.
+func (m *Metrics) Close() error { return errors.Join(m.try(), m.f.Close()) }
