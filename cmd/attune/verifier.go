@@ -96,7 +96,9 @@ type part struct {
 }
 
 func (v *verifier) part(label, runDir string, threads int) *part {
-	args := append([]string{"train", "--resume", "--set", "run_dir=" + runDir, "--set", fmt.Sprintf("compute.threads=%d", threads)}, v.args...)
+	args := append([]string{"train", "--resume"}, v.args...)
+	// last, so that it is these that stand
+	args = append(args, "--set", "run_dir="+runDir, "--set", fmt.Sprintf("compute.threads=%d", threads))
 	p := &part{cmd: exec.Command(v.program, args...), metrics: filepath.Join(runDir, metricsName), done: -1}
 	p.cmd.Stdout, p.cmd.Stderr = io.Discard, &p.said
 	p.bar = obs.NewProgress(v.s.err, label, 0, v.steps)

@@ -120,12 +120,20 @@ func states(want, got string) ([]string, error) {
 	return objects(a, b, unlike), nil
 }
 
-// objects are the differences of two objects in all keys but those of except.
+// objects are the differences of two objects in all keys but those of except; of objects within them, by their own keys.
 func objects(want, got map[string]any, except []string) (list []string) {
 	for _, key := range union(want, got) {
-		if !slices.Contains(except, key) && !reflect.DeepEqual(want[key], got[key]) {
-			list = append(list, fmt.Sprintf("%s is %s, %s was expected", key, told(got, key), told(want, key)))
+		if slices.Contains(except, key) || reflect.DeepEqual(want[key], got[key]) {
+			continue
 		}
+		a, isObject := want[key].(map[string]any)
+		if b, ok := got[key].(map[string]any); ok && isObject {
+			for _, d := range objects(a, b, nil) {
+				list = append(list, key+"."+d)
+			}
+			continue
+		}
+		list = append(list, fmt.Sprintf("%s is %s, %s was expected", key, told(got, key), told(want, key)))
 	}
 	return list
 }
