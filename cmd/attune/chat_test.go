@@ -34,7 +34,7 @@ func TestInterruptsOfAChat(t *testing.T) {
 	err := make(chan error)
 	waiting := make(chan struct{})
 	go func() {
-		err <- converse(t.Context(), streams{in, &out, io.Discard}, interrupts, func(ctx context.Context, line string) error {
+		err <- converse(t.Context(), streams{in: in, out: &out, err: io.Discard}, interrupts, func(ctx context.Context, line string) error {
 			taken = append(taken, line)
 			waiting <- struct{}{}
 			if line == "long" {

@@ -120,8 +120,7 @@ func runEval(ctx context.Context, s streams, o evalOptions) (err error) {
 	if o.asJSON {
 		return writeJSON(s.out, verdicts)
 	}
-	printVerdicts(s, verdicts, o.names().MaxLength, o.samples)
-	return nil
+	return printVerdicts(s, verdicts, o.names().MaxLength, o.samples)
 }
 
 func (o *evalOptions) check() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +42,7 @@ does not fit the memory that is free.`,
 				if asJSON {
 					err = writeJSON(s.out, p)
 				} else {
-					p.print(s)
+					err = p.print(s)
 				}
 			}
 			return errors.Join(err, j.close())
@@ -122,8 +123,8 @@ func (p *planReport) addSnapshot(j *job, free int64) {
 	p.Memory.add(j.reading)
 }
 
-func (p planReport) print(s streams) {
-	w := s.out
+func (p planReport) print(s streams) error {
+	w := &bytes.Buffer{}
 	for _, g := range []struct {
 		name    string
 		reports []corpus.Report
@@ -153,6 +154,8 @@ func (p planReport) print(s streams) {
 		fmt.Fprintf(w, "time    %s expected, %.0f tokens/s, by timing %d tokens of the first step\n",
 			time.Duration(p.Time.Seconds*float64(time.Second)).Round(time.Second), p.Time.TokensPerSecond, p.Time.MeasuredTokens)
 	}
+	_, err := s.out.Write(w.Bytes())
+	return err
 }
 
 // inForeground says why training will stand still while checkpoints are written.

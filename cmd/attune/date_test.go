@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"attune/internal/disk"
 )
 
 // trainOn runs the lesson by another clock, until the evaluation after a step; 0 = to its end.
@@ -25,7 +27,7 @@ func trainOn(t *testing.T, now time.Time, l lesson, resume bool, until int) {
 	if until == 0 {
 		stop.cancel, want = func() {}, exitOK
 	}
-	err := runTrain(ctx, streams{strings.NewReader(""), io.Discard, stop},
+	err := runTrain(ctx, streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In},
 		trainOptions{runFileFlags: runFileFlags{sets: sets}, resume: resume, clock: func() time.Time { return now }})
 	if exitCode(err) != want {
 		t.Fatalf("on %v: %v\n%s", now, err, stop.seen.String())

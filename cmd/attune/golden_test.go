@@ -18,12 +18,11 @@ import (
 // attune runs a command line in this process and gives what it printed.
 func attune(t *testing.T, args ...string) (stdout string, code int) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(t.Context(), args, streams{strings.NewReader(""), &out, &errs})
-	if code != 0 {
-		t.Logf("attune %s\n%s", strings.Join(args, " "), errs.String())
+	o := invoke(t.Context(), "", args...)
+	if o.code != 0 {
+		t.Logf("attune %s\n%s", strings.Join(args, " "), o.stderr)
 	}
-	return out.String(), code
+	return o.stdout, o.code
 }
 
 type recipe struct {

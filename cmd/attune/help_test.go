@@ -32,7 +32,7 @@ func TestEverythingHasHelp(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(newRoot(streams{strings.NewReader(""), io.Discard, io.Discard}))
+	walk(newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}))
 	if flags < 50 {
 		t.Errorf("only %d flags were found", flags)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"attune/engine/model"
@@ -27,10 +28,13 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	path := os.Getenv(peakFile)
-	if path == "" {
+	switch {
+	case os.Getenv(holdRename) != "":
+		os.Exit(process(func(r *os.Root) disk.FS { return held{disk.In(r)} }))
+	case path == "":
 		main()
 	}
-	code := run(context.Background(), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	code := run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, fs: disk.In})
 	status, err := os.ReadFile("/proc/self/status")
 	if err == nil {
 		err = os.WriteFile(path, status, 0o644)
@@ -57,9 +61,27 @@ type outcome struct {
 
 // invoke runs a command line in this process.
 func invoke(ctx context.Context, stdin string, args ...string) outcome {
-	var out, errs bytes.Buffer
-	code := run(ctx, args, streams{strings.NewReader(stdin), &out, &errs})
+	var out, errs printed
+	code := run(ctx, args, streams{in: strings.NewReader(stdin), out: &out, err: &errs, fs: disk.In})
 	return outcome{out.String(), errs.String(), code}
+}
+
+// printed is what was written, by several goroutines as into a file.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *printed) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *printed) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // wantCode fails the test unless the command line ends with code and stderr names every one of words.
@@ -213,4 +235,13 @@ func sameRun(t *testing.T, want, got string) {
 	if strings.Join(w, "\n") != strings.Join(g, "\n") {
 		t.Errorf("metrics.jsonl: got\n%s\nwant\n%s", strings.Join(g, "\n"), strings.Join(w, "\n"))
 	}
+}
+
+// writeJSONFile writes a value as JSON.
+func writeJSONFile(path string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
 }

@@ -24,7 +24,7 @@ func (j *job) identity() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipe := sha256.Sum256(recipeOf(j.cfg).YAML(false))
+	recipe := sha256.Sum256(recipeOf(j.understood()).YAML(false))
 	return map[string]string{
 		"model":     weights,
 		"tokenizer": j.text.tok.SHA256(),
@@ -71,13 +71,19 @@ func baseFingerprint(m *model.Checkpoint) (string, error) {
 }
 
 // recipeOf is the run file without what may change between the parts of a run: where things lie, and what only rounding
-// or how often something is saved depends on. What the files hold is hashed by itself.
+// or how often something is saved or said depends on. What the files hold is hashed by itself. Where numbers that go wrong
+// send a run back to a checkpoint, it matters how often there is one.
 func recipeOf(c config.Config) config.Config {
 	c.Model, c.RunDir, c.Template, c.LoRA.InitFrom = "", "", "", ""
 	c.LoRA.AllowTemplateChange = false
 	c.Data.Train, c.Data.Eval, c.Data.MaxCutShare = nil, nil, 0
 	c.Compute = config.Compute{Dtype: c.Compute.Dtype}
-	c.Checkpoint = config.Checkpoint{}
+	c.Guard.Name = false
+	every := 0
+	if c.Guard.NonFinite == "rollback" || c.Guard.Spike == "rollback" {
+		every = c.Checkpoint.Every
+	}
+	c.Checkpoint = config.Checkpoint{Every: every}
 	return c
 }
 

@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 	"unicode"
+
+	"attune/internal/disk"
 
 	"github.com/spf13/cobra"
 )
@@ -32,15 +33,16 @@ const (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	fs       func(runDir *os.Root) disk.FS // through which a run directory is written
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// the first signal asks, the next one ends the process at once
-	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
-	stop()
-	os.Exit(code)
+func main() { os.Exit(process(disk.In)) }
+
+// process is the program with what a process has around it: its arguments, streams and signals.
+func process(fs func(runDir *os.Root) disk.FS) int {
+	ctx, stop := untilSignal()
+	defer stop()
+	return run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, fs: fs})
 }
 
 // run is the whole program without the process around it.
@@ -52,6 +54,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.err, "attune: interrupted")
+	case errors.Is(err, syscall.EPIPE): // nobody reads what the command prints, as behind | head: nothing to complain of
 	case err != nil:
 		fmt.Fprintln(s.err, "attune:", harmless(err.Error()))
 	}
@@ -96,6 +99,7 @@ Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such dev
 		newData(s),
 		newPlan(s),
 		newTrain(s),
+		newVerifyResume(s),
 		newEval(s),
 		newGenerate(s),
 		newChat(s),

@@ -11,7 +11,6 @@ import (
 	"attune/engine/model"
 	"attune/engine/peft"
 	"attune/engine/train"
-	"attune/internal/disk"
 	"attune/internal/wholedir"
 	"attune/kernels"
 )
@@ -63,13 +62,13 @@ func (j *job) publish(dir *runDir, res train.Result) (string, error) {
 		if spoken != "" { // for who serves the adapter: the base may have another
 			card.Files = map[string][]byte{templateName: template}
 		}
-		return path, peft.Save(disk.OS(), path, lora, weights, card)
+		return path, peft.Save(dir.fs, adapterDir, lora, weights, card)
 	}
 	path, meta := dir.file(modelDir), map[string]string{}
 	for _, f := range facts {
 		meta[f.Name] = f.Value
 	}
-	return path, model.Save(disk.OS(), path, j.model, weights, meta, func(d *wholedir.Dir) error { return saveTemplate(d, template, identity["template"]) })
+	return path, model.Save(dir.fs, modelDir, j.model, weights, meta, func(d *wholedir.Dir) error { return saveTemplate(d, template, identity["template"]) })
 }
 
 // spoken: rows are rendered with the template; not all of them are plain text.

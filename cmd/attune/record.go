@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"attune/data/chat"
@@ -33,11 +34,12 @@ type provenance struct {
 	Trainable int64             `json:"trainable_parameters"`
 }
 
-// change is what became another in mid-run, as --allow-template-change allows: SHA-256 of each part.
+// change is what became another in mid-run, as --allow-change allows: SHA-256 of each part, and the number of all steps.
 type change struct {
 	AfterStep int               `json:"after_step"` // the last one taken with what it was
 	Was       map[string]string `json:"was"`
 	Is        map[string]string `json:"is"`
+	Keys      []string          `json:"keys,omitempty"` // of the recipe: "train.seed was 1, is 2"
 }
 
 // maxRecord bounds the files of a run directory that are read whole, in bytes.
@@ -78,9 +80,9 @@ type record struct {
 	written bool
 }
 
-// record is that of a run that goes on from a checkpoint, nil = the beginning. Where it goes on with another text, that is
-// recorded once a step was taken with it.
-func (j *job) record(dir *runDir, p provenance, from *checkpoint.Checkpoint) (*record, error) {
+// record is that of a run that goes on from a checkpoint, nil = the beginning. Where it goes on with something else than it
+// was, that is recorded once a step was taken with it.
+func (j *job) record(dir *runDir, p provenance, from *checkpoint.Checkpoint, x *changes) (*record, error) {
 	r := &record{dir: dir, cfg: j.cfg, p: p, tmpl: j.text.tmpl}
 	if from == nil {
 		return r, nil
@@ -95,10 +97,13 @@ func (j *job) record(dir *runDir, p provenance, from *checkpoint.Checkpoint) (*r
 			r.p.Changes = append(r.p.Changes, c)
 		}
 	}
-	if parts := changedSince(from, p.SHA256); len(parts) > 0 {
-		c := change{AfterStep: from.Step, Was: map[string]string{}, Is: map[string]string{}}
-		for _, part := range parts {
+	if len(x.parts) > 0 {
+		c := change{AfterStep: from.Step, Was: map[string]string{}, Is: map[string]string{}, Keys: x.keys}
+		for _, part := range x.parts {
 			c.Was[part], c.Is[part] = from.Identity[part], p.SHA256[part]
+		}
+		if x.was != x.is {
+			c.Was["steps"], c.Is["steps"] = strconv.Itoa(x.was), strconv.Itoa(x.is)
 		}
 		r.p.Changes = append(r.p.Changes, c)
 		r.due++
@@ -112,25 +117,22 @@ func (r *record) keep(done int) error {
 		return nil
 	}
 	if r.tmpl != nil {
-		path := r.dir.template(r.tmpl.SHA256())
-		if err := disk.WriteFile(disk.OS(), path, []byte(r.tmpl.Source())); err != nil {
+		if err := disk.WriteFile(r.dir.fs, templateFile(r.tmpl.SHA256()), []byte(r.tmpl.Source())); err != nil {
 			return fmt.Errorf("keep the chat template: %w", err)
 		}
 	}
 	c := r.cfg
 	c.Absolute()
 	head := "# The run file as it was understood, with every default filled in.\n"
-	if err := disk.WriteFile(disk.OS(), r.dir.file(runYAML), append([]byte(head), c.YAML(false)...)); err != nil {
+	if err := disk.WriteFile(r.dir.fs, runYAML, append([]byte(head), c.YAML(false)...)); err != nil {
 		return fmt.Errorf("write %s: %w", runYAML, err)
 	}
 	r.written = true
-	return writeJSONFile(r.dir.file(runJSON), r.p)
+	return r.dir.writeJSON(runJSON, r.p)
 }
 
-// template is where a template of that SHA-256 is kept.
-func (d *runDir) template(hash string) string {
-	return filepath.Join(d.path, templatesDir, hash+".jinja")
-}
+// templateFile is the name of run_dir's under which a template of that SHA-256 is kept.
+func templateFile(hash string) string { return filepath.Join(templatesDir, hash+".jinja") }
 
 // templateSource is the text of the template of that SHA-256 with which steps of the run were taken.
 func (j *job) templateSource(dir *runDir, hash string) ([]byte, error) {
@@ -140,7 +142,7 @@ func (j *job) templateSource(dir *runDir, hash string) ([]byte, error) {
 	case hash == j.text.hash():
 		return []byte(j.text.tmpl.Source()), nil
 	}
-	path := dir.template(hash)
+	path := dir.file(templateFile(hash))
 	b, err := smallfile.Read(path, maxRecord)
 	if sum := sha256.Sum256(b); err == nil && hex.EncodeToString(sum[:]) != hash {
 		err = fmt.Errorf("%s is not the text that its name is the SHA-256 of", path)

@@ -43,7 +43,7 @@ func kinds() map[string]struct {
 type stopper struct {
 	line   string
 	cancel context.CancelFunc
-	seen   bytes.Buffer
+	seen   printed
 }
 
 func stopAt(step int, cancel context.CancelFunc) *stopper {
@@ -287,7 +287,7 @@ func interrupt(t *testing.T, l lesson, step int, flags ...string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	stop := stopAt(step, cancel)
-	if code := run(ctx, l.args("train", flags...), streams{strings.NewReader(""), io.Discard, stop}); code != exitInterrupted {
+	if code := run(ctx, l.args("train", flags...), streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In}); code != exitInterrupted {
 		t.Fatalf("stopped at step %d: exit code %d\n%s", step, code, stop.seen.String())
 	}
 }
@@ -359,7 +359,7 @@ func TestRunDirIsOneRun(t *testing.T) {
 		t.Errorf("%d records of two steps and two evaluations", n)
 	}
 
-	held, err := openRunDir(l.runDir(), true)
+	held, err := openRunDir(streams{fs: disk.In}, l.runDir(), true)
 	if err != nil {
 		t.Fatal(err)
 	}

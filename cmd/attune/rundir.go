@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"attune/internal/disk"
-
-	"golang.org/x/sys/unix"
 )
 
 // runDir is the directory of one run, locked while it is open.
 type runDir struct {
 	path string
-	lock *os.File
+	root *os.Root
+	fs   disk.FS // of root: the one way in which the run writes
+	lock *lock
 }
 
 func (d *runDir) file(name string) string { return filepath.Join(d.path, name) }
@@ -34,51 +36,101 @@ const (
 	lossPNG        = "loss.png"
 )
 
+// mustBe says what the names of a run directory are where they are there: a link or a pipe is neither.
+func mustBe() map[string]fs.FileMode {
+	names := map[string]fs.FileMode{}
+	for _, file := range []string{runYAML, runJSON, metricsName, logName, lossPNG, lockName} {
+		names[file] = 0
+	}
+	for _, dir := range []string{checkpointsDir, templatesDir, adapterDir, modelDir} {
+		names[dir] = fs.ModeDir
+	}
+	return names
+}
+
 // openIfThere is openRunDir where the directory exists, nil where it does not.
-func openIfThere(path string, resume bool) (*runDir, error) {
+func openIfThere(s streams, path string, resume bool) (*runDir, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return openRunDir(path, resume)
+	return openRunDir(s, path, resume)
 }
 
 // openRunDir makes the directory and takes its lock. One that holds a run is refused unless resume is set.
-func openRunDir(path string, resume bool) (*runDir, error) {
-	d := &runDir{path: path}
-	if err := os.MkdirAll(path, 0o755); err != nil {
+func openRunDir(s streams, path string, resume bool) (*runDir, error) {
+	if err := disk.OS().MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make run_dir: %w", err)
 	}
-	f, err := os.OpenFile(d.file(".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, fmt.Errorf("lock run_dir: %w", err)
+		return nil, fmt.Errorf("open run_dir: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(usagef("run_dir %s is in use by another attune; wait for it, or set another run_dir", path), f.Close())
-	}
-	d.lock = f
-	// only now: the run that held the lock until a moment ago has written its run.json by then
-	if _, err := os.Stat(d.file(runJSON)); err == nil && !resume {
-		return nil, errors.Join(usagef("run_dir %s holds a run already; go on with it by --resume, or set another run_dir", path), d.close())
+	d := &runDir{path: path, root: root, fs: s.fs(root)}
+	if err := d.take(resume, flock); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-// close gives the lock back, if there is one. The file stays: removing it would let two runs lock two files of the same
-// name.
+// take looks at what is there and takes the lock.
+func (d *runDir) take(resume bool, flock func(*os.File) error) error {
+	if err := d.ordinary(); err != nil {
+		return err
+	}
+	l, err := takeLock(d.root, flock)
+	var held *heldError
+	switch {
+	case errors.As(err, &held):
+		return usagef("run_dir %s is %w; wait for it, or set another run_dir", d.path, err)
+	case err != nil:
+		return fmt.Errorf("lock run_dir: %w", err)
+	}
+	d.lock = l
+	// only now: the run that held the lock until a moment ago has written its run.json by then
+	if _, err := d.fs.Lstat(runJSON); err == nil && !resume {
+		return usagef("run_dir %s holds a run already; go on with it by --resume, or set another run_dir", d.path)
+	}
+	return nil
+}
+
+// ordinary refuses a directory in which a name of the run's is no plain file or directory: what a run writes lies in run_dir,
+// and nothing outside is changed.
+func (d *runDir) ordinary() error {
+	want := mustBe()
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		st, err := d.fs.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fmt.Errorf("look at run_dir: %w", err)
+		case st.Mode()&fs.ModeSymlink != 0:
+			return usagef("%s is a symbolic link, and a run writes in its run_dir only; remove the link, or set another run_dir", d.file(name))
+		case st.Mode().Type() != want[name]:
+			return usagef("%s is in the way of a run's own %s; remove it, or set another run_dir", d.file(name), map[bool]string{true: "directory", false: "file"}[want[name].IsDir()])
+		}
+	}
+	return nil
+}
+
+// close gives the lock back, if there is one.
 func (d *runDir) close() error {
 	if d == nil {
 		return nil
 	}
-	return d.lock.Close()
+	var err error
+	if d.lock != nil {
+		err = d.lock.release()
+	}
+	return errors.Join(err, d.root.Close())
 }
 
-func writeJSONFile(path string, v any) error {
+func (d *runDir) writeJSON(name string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	if err == nil {
+		err = disk.WriteFile(d.fs, name, append(b, '\n'))
 	}
-	if err := disk.WriteFile(disk.OS(), path, append(b, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
 }

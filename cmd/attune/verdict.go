@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -18,29 +19,32 @@ func exactMatch(answers []eval.Answer) *float64 {
 
 // printVerdicts shows how base and tuned model did, with samples of their answers; limit is the name of the setting for the
 // longest example.
-func printVerdicts(s streams, vs []verdict, limit string, samples int) {
+func printVerdicts(s streams, vs []verdict, limit string, samples int) error {
+	var b bytes.Buffer
 	names, rows := []string{"base", "tuned"}, 0
 	for _, r := range vs[0].Rows {
-		printRows(s.out, "rows", limit, r)
+		printRows(&b, "rows", limit, r)
 		rows += r.Rows
 	}
 	for i, v := range vs {
-		fmt.Fprintf(s.out, "%-6s loss %.4f over %d tokens", names[i], v.Loss, v.Tokens)
+		fmt.Fprintf(&b, "%-6s loss %.4f over %d tokens", names[i], v.Loss, v.Tokens)
 		if v.Exact != nil {
-			fmt.Fprintf(s.out, ", %d of %d answers exactly right (%.1f %%)", eval.Matches(v.Answers), len(v.Answers), 100**v.Exact)
+			fmt.Fprintf(&b, ", %d of %d answers exactly right (%.1f %%)", eval.Matches(v.Answers), len(v.Answers), 100**v.Exact)
 			if len(v.Answers) < rows {
-				fmt.Fprintf(s.out, ", of the first of %d rows", rows)
+				fmt.Fprintf(&b, ", of the first of %d rows", rows)
 			}
 		}
-		fmt.Fprintln(s.out)
+		fmt.Fprintln(&b)
 	}
 	for i := range min(samples, len(vs[0].Answers)) {
 		a := vs[0].Answers[i]
-		fmt.Fprintf(s.out, "\nrow      %s\nexpected %s\n", oneLine(a.Prompt), oneLine(a.Expected))
+		fmt.Fprintf(&b, "\nrow      %s\nexpected %s\n", oneLine(a.Prompt), oneLine(a.Expected))
 		for k, v := range vs {
-			fmt.Fprintf(s.out, "%-8s %s\n", names[k], oneLine(v.Answers[i].Got))
+			fmt.Fprintf(&b, "%-8s %s\n", names[k], oneLine(v.Answers[i].Got))
 		}
 	}
+	_, err := s.out.Write(b.Bytes())
+	return err
 }
 
 // oneLine shows a text in a line of its own.

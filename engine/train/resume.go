@@ -30,6 +30,9 @@ func parts() []string {
 	return []string{"model", "template", "tokenizer", "special_tokens", "data", "eval", "recipe"}
 }
 
+// numberOfSteps is the part of a run that is in no identity: it follows from the rows and the recipe.
+const numberOfSteps = "number of steps"
+
 // Check is a *ChangedError where a checkpoint is of another run than that of identity and so many steps. The parts allowed
 // may differ; one that the checkpoint does not name was not known yet when it was written.
 func Check(c *checkpoint.Checkpoint, identity map[string]string, steps int, allowed ...string) error {
@@ -40,8 +43,8 @@ func Check(c *checkpoint.Checkpoint, identity map[string]string, steps int, allo
 			list = append(list, part)
 		}
 	}
-	if c.Total != steps {
-		list = append(list, "number of steps")
+	if c.Total != steps && !slices.Contains(allowed, numberOfSteps) {
+		list = append(list, numberOfSteps)
 	}
 	if len(list) > 0 {
 		return &ChangedError{Dir: c.Dir, Parts: list, There: c.Identity, Here: identity}

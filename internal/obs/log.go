@@ -38,5 +38,6 @@ func NewLogger(console io.Writer, fs disk.FS, name string, debug bool) (*zap.Log
 		cores = append(cores, zapcore.NewCore(zapcore.NewJSONEncoder(jc), zapcore.Lock(f), zapcore.DebugLevel))
 		closeFile = f.Close
 	}
-	return zap.New(zapcore.NewTee(cores...)), closeFile, nil
+	// a console that is gone is no reason to complain there
+	return zap.New(zapcore.NewTee(cores...), zap.ErrorOutput(zapcore.AddSync(io.Discard))), closeFile, nil
 }

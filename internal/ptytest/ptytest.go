@@ -35,3 +35,17 @@ func Open(t *testing.T, columns int) (tty *os.File, written func() []string) {
 		return strings.FieldsFunc(all.String(), func(r rune) bool { return r == '\r' || r == '\n' })
 	}
 }
+
+// Pair is a terminal whose other end is the test's: closing that is what a program sees of a terminal that goes away.
+func Pair(t *testing.T, columns int) (other, tty *os.File) {
+	t.Helper()
+	other, tty, err := pair(columns)
+	if err != nil {
+		t.Skip("needs a pseudo-terminal: ", err)
+	}
+	t.Cleanup(func() {
+		other.Close()
+		tty.Close()
+	})
+	return other, tty
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"attune/internal/disk"
+	"attune/internal/ptytest"
+)
+
+// holdRename in the environment of the program makes it say so and wait for ever where a file would get this name.
+const holdRename = "ATTUNE_TEST_HOLD_RENAME"
+
+// held is the program's files for such a test.
+type held struct{ disk.FS }
+
+func (h held) Rename(from, to string) error {
+	if to == os.Getenv(holdRename) {
+		fmt.Fprintln(os.Stderr, "held")
+		select {}
+	}
+	return h.FS.Rename(from, to)
+}
+
+// ending is a run in a process of its own.
+type ending struct {
+	t *testing.T
+	*exec.Cmd
+	lines *bufio.Scanner // of what it prints, or of what the terminal shows
+	read  io.Closer
+	said  strings.Builder
+}
+
+// ignoring is the program started with SIGHUP and SIGINT ignored, as nohup and the & of a script do it.
+func ignoring(cmd *exec.Cmd) {
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `trap "" HUP INT; exec "$0" "$@"`}, cmd.Args...)
+}
+
+// start runs cmd with standard output and error into a pipe.
+func start(t *testing.T, cmd *exec.Cmd) *ending {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	e := &ending{t: t, Cmd: cmd, lines: bufio.NewScanner(r), read: r}
+	err = cmd.Start()
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return e
+}
+
+// startOnTerminal runs cmd with a terminal of its own.
+func startOnTerminal(t *testing.T, cmd *exec.Cmd) *ending {
+	t.Helper()
+	other, tty := ptytest.Pair(t, 120)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	e := &ending{t: t, Cmd: cmd, lines: bufio.NewScanner(other), read: other}
+	err := cmd.Start()
+	if err := errors.Join(err, tty.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// until reads what the run prints until it prints text.
+func (e *ending) until(text string) {
+	e.t.Helper()
+	for e.lines.Scan() {
+		e.said.WriteString(e.lines.Text() + "\n")
+		if strings.Contains(e.lines.Text(), text) {
+			return
+		}
+	}
+	e.t.Fatalf("%q is not in\n%s", text, e.said.String())
+}
+
+// rest reads on while the run goes to its end, so that it never waits for a reader.
+func (e *ending) rest() {
+	for e.lines.Scan() {
+		e.said.WriteString(e.lines.Text() + "\n")
+	}
+}
+
+// close goes away: nobody reads any more.
+func (e *ending) close() {
+	e.t.Helper()
+	if err := e.read.Close(); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *ending) signal(s syscall.Signal) {
+	e.t.Helper()
+	if err := e.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		e.t.Fatal(err)
+	}
+}
+
+// code waits for the end and gives the exit code, -1 where a signal ended the process.
+func (e *ending) code() int {
+	e.t.Helper()
+	if err := e.Wait(); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			e.t.Fatal(err)
+		}
+	}
+	return e.ProcessState.ExitCode()
+}
+
+// middle is the evaluation in the midst of a run of these tests.
+const middle = "step 20  eval loss"
+
+// However a run is ended from outside, it goes on to the end, or saves and is resumed: the same bytes as unbroken.
+func TestEndings(t *testing.T) {
+	whole := smallLesson(t, lesson{"train.steps": 100, "eval.every": 10, "checkpoint.every": 30})
+	whole.train(t)
+	for name, c := range map[string]struct {
+		code int
+		end  func(t *testing.T, l lesson) int
+	}{
+		"SIGHUP": {exitInterrupted, func(t *testing.T, l lesson) int {
+			e := start(t, program(t.Context(), l.args("train")...))
+			e.until(middle)
+			e.signal(syscall.SIGHUP)
+			e.until("then saving; a second signal ends at once")
+			e.signal(syscall.SIGHUP) // the shell sent the first one, the system this: no second request
+			e.rest()
+			return e.code()
+		}},
+		"SIGTERM twice at once": {exitInterrupted, func(t *testing.T, l lesson) int {
+			e := start(t, program(t.Context(), l.args("train")...))
+			e.until(middle)
+			e.signal(syscall.SIGTERM) // as timeout(1) does it: to the process, then to its group
+			e.signal(syscall.SIGTERM)
+			e.rest()
+			return e.code()
+		}},
+		"SIGHUP and SIGINT ignored": {exitOK, func(t *testing.T, l lesson) int {
+			cmd := program(t.Context(), l.args("train")...)
+			ignoring(cmd)
+			e := start(t, cmd)
+			e.until(middle)
+			e.signal(syscall.SIGHUP)
+			e.signal(syscall.SIGINT)
+			e.rest()
+			return e.code()
+		}},
+		"SIGTERM where SIGINT is ignored": {exitInterrupted, func(t *testing.T, l lesson) int {
+			cmd := program(t.Context(), l.args("train")...)
+			ignoring(cmd)
+			e := start(t, cmd)
+			e.until(middle)
+			e.signal(syscall.SIGTERM)
+			e.rest()
+			return e.code()
+		}},
+		"nobody reads what it prints": {exitOK, func(t *testing.T, l lesson) int {
+			e := start(t, program(t.Context(), l.args("train")...))
+			e.until(middle)
+			e.close()
+			code := e.code()
+			if !strings.Contains(logged(t, l.runDir()), "the summary could not be printed") {
+				t.Error("the log does not say that nobody read the summary")
+			}
+			return code
+		}},
+		"a terminal that goes away": {exitInterrupted, func(t *testing.T, l lesson) int {
+			e := startOnTerminal(t, program(t.Context(), l.args("train")...))
+			e.until(middle)
+			e.close()
+			return e.code()
+		}},
+		"a terminal that goes away, under nohup": {exitOK, func(t *testing.T, l lesson) int {
+			cmd := program(t.Context(), l.args("train")...)
+			ignoring(cmd)
+			e := startOnTerminal(t, cmd)
+			e.until(middle)
+			e.close()
+			return e.code()
+		}},
+		"a parent that dies": {exitOK, func(t *testing.T, l lesson) int {
+			cmd := program(t.Context(), l.args("train")...)
+			script := `"$0" "$@" 2>&1 | { grep -m 1 "` + middle + `" >/dev/null; kill -9 $$; }`
+			cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", script}, cmd.Args...)
+			if code := start(t, cmd).code(); code != -1 {
+				t.Fatalf("the parent ended with %d", code)
+			}
+			for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) { // nobody is left to wait for the run
+				d, err := openRunDir(streams{fs: disk.In}, l.runDir(), true)
+				if err == nil {
+					if d.lock.left != "" {
+						t.Errorf("the run did not give its lock back: %s", d.lock.left)
+					}
+					if err := d.close(); err != nil {
+						t.Error(err)
+					}
+					return exitOK
+				}
+				if time.Since(begin) > time.Minute {
+					t.Fatal(err)
+				}
+			}
+		}},
+		"a second signal": {-1, func(t *testing.T, l lesson) int {
+			cmd := program(t.Context(), l.args("train")...)
+			cmd.Env = append(cmd.Env, holdRename+"="+filepath.Join(checkpointsDir, "step-000030"))
+			e := start(t, cmd)
+			e.until("held") // the save of step 30 is under way and never ends
+			e.signal(syscall.SIGTERM)
+			e.until("then saving; a second signal ends at once")
+			ended := make(chan struct{})
+			var again sync.WaitGroup
+			again.Go(func() { // the first of these may come with the one before, as the same request
+				for {
+					e.signal(syscall.SIGTERM)
+					select {
+					case <-ended:
+						return
+					case <-time.After(50 * time.Millisecond):
+					}
+				}
+			})
+			e.rest()
+			code := e.code()
+			close(ended)
+			again.Wait()
+			return code
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+			if code := c.end(t, parted); code != c.code {
+				t.Fatalf("exit code %d, want %d\n%s", code, c.code, logged(t, parted.runDir()))
+			}
+			if c.code != exitOK {
+				if _, err := os.Stat(filepath.Join(parted.runDir(), adapterDir)); !errors.Is(err, fs.ErrNotExist) {
+					t.Error("a run that was stopped has published")
+				}
+				o := parted.train(t, "--resume")
+				if over := strings.Contains(o.stderr, "took run_dir over from pid "); over != (c.code == -1) {
+					t.Errorf("taken over with a word: %t\n%s", over, o.stderr)
+				}
+			}
+			sameRun(t, whole.runDir(), parted.runDir())
+		})
+	}
+}
+
+// logged is the run's log.
+func logged(t *testing.T, runDir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(runDir, logName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// A command whose answer cannot be written fails, and has nothing to say about a reader that went away.
+func TestNobodyReadsTheAnswer(t *testing.T) {
+	l := smallLesson(t, nil)
+	for name, args := range map[string][]string{
+		"generate": {"generate", "--model", l["model"].(string), "--prompt", "What is 1 + 1?", "--max-new-tokens", "4"},
+		"eval":     {"eval", "--model", l["model"].(string), "--data", l["data.eval"].(string)},
+		"plan":     l.args("plan"),
+	} {
+		r, w, err := os.Pipe()
+		if err == nil {
+			err = r.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var complaints strings.Builder
+		cmd := program(t.Context(), args...)
+		cmd.Stdout, cmd.Stderr = w, &complaints
+		e := &ending{t: t, Cmd: cmd}
+		if err := errors.Join(cmd.Start(), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if code := e.code(); code != exitFailed || strings.Contains(complaints.String(), "attune:") {
+			t.Errorf("%s: exit code %d\n%s", name, code, complaints.String())
+		}
+	}
+}
