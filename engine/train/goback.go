@@ -28,17 +28,14 @@ type place struct {
 	best int // the best step of the run then: 0 = none
 }
 
-// beginGuard makes sure that there is something to go back to, and that it stays.
+// beginGuard finds what the guard of a run that goes on would go back to, so that it stays.
 func (r *Run) beginGuard() error {
-	if !r.Guard.rollsBack() || r.Store == nil {
+	if !r.Guard.rollsBack() || r.Store == nil || r.state.Step == 0 {
 		return nil
 	}
-	if r.saved && r.scheduled(r.state.Step) == r.state.Step {
+	if r.scheduled(r.state.Step) == r.state.Step {
 		r.back = place{r.state.Step, r.state.BestStep}
 		return nil
-	}
-	if r.state.Step == 0 {
-		return r.saveDue()
 	}
 	c, _, err := r.openScheduled(r.state.Step)
 	if err != nil {
@@ -46,6 +43,14 @@ func (r *Run) beginGuard() error {
 	}
 	r.back = place{c.Step, c.BestStep}
 	return c.Close()
+}
+
+// saveBeginning keeps the state before the first step, which the guard may go back to.
+func (r *Run) saveBeginning() error {
+	if !r.Guard.rollsBack() || r.state.Step > 0 || r.saved {
+		return nil
+	}
+	return r.saveDue()
 }
 
 // stay are the steps whose checkpoints are not removed when that of st is written.

@@ -139,9 +139,11 @@ func (r *Run) Train(ctx, hard context.Context) (res Result, err error) {
 		r.state.Identity = r.Identity
 	}
 	r.evaluated = -1
-	err = r.before(ctx)
+	if err = r.beginGuard(); err == nil {
+		err = r.before(ctx)
+	}
 	if err == nil {
-		err = r.beginGuard()
+		err = r.saveBeginning()
 	}
 	if err == nil && r.state.Stopped == "" {
 		err = r.steps(ctx, hard)
