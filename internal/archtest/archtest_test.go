@@ -36,6 +36,7 @@ var rules = []rule{
 	{from: `^attune/`, to: `^github\.com/spf13/cobra`, except: `^attune/cmd/`, why: "only programs have command lines"},
 	{from: `^attune/`, to: `^go\.uber\.org/zap`, except: `^attune/(internal/obs|cmd/)`, why: "libraries return values and events; they do not log"},
 	{from: `^attune/engine`, to: `^attune/internal/(config|obs)`, deep: true, why: "engine packages take their own options and report events"},
+	{from: `^attune/`, to: `^attune/engine/(op/optest|exec/exectest|session/sessiontest|lawtest)`, except: `^attune/engine/(op/optest|exec/exectest|session/sessiontest|lawtest)`, why: "what tests stand on is no part of the program"},
 	{from: `^attune/`, to: `^math/rand`, why: "its streams change between Go versions; runs must be repeatable"},
 }
 

@@ -1,0 +1,144 @@
+package lawtest
+
+import (
+	"context"
+	"fmt"
+
+	"attune/data/loader"
+	"attune/engine/train"
+
+	"pgregory.net/rapid"
+)
+
+// run is what a trial comes to, from its first step to the last.
+func (b *bench) run(rt *rapid.T, c trial) outcome {
+	rt.Helper()
+	j := b.start(rt, c)
+	j.train()
+	return j.outcome()
+}
+
+// microBatches: however many packed rows a step is cut into, it is the same step.
+func microBatches(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.schedule.LearningRate = 0
+	whole := b.run(rt, c)
+	c.micro = rapid.SampledFrom([]int{64, 128, 192}).Draw(rt, "micro_batch_tokens")
+	near(rt, fmt.Sprintf("rows of %d tokens", c.micro), rounding(c.dtype), b.run(rt, c), whole)
+}
+
+// threads: their number changes no bit.
+func threads(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	one := b.run(rt, c)
+	c.threads = rapid.IntRange(2, 5).Draw(rt, "threads")
+	same(rt, fmt.Sprintf("%d threads", c.threads), b.run(rt, c), one)
+}
+
+// recompute: layers that are computed again for the backward pass give the bits of layers that are kept.
+func recompute(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	stored := b.run(rt, c)
+	c.layers = rapid.IntRange(1, c.model.NumHiddenLayers).Draw(rt, "layers recomputed")
+	same(rt, fmt.Sprintf("%d layers recomputed", c.layers), b.run(rt, c), stored)
+}
+
+// inPlace: results that take the memory of what they are made of are those with memory of their own.
+func inPlace(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	c.layers = rapid.IntRange(0, c.model.NumHiddenLayers).Draw(rt, "layers recomputed")
+	in := b.run(rt, c)
+	c.apart = true
+	same(rt, "with memory of its own for every result", b.run(rt, c), in)
+}
+
+// padding: which id stands where there is no text changes no bit.
+func padding(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	want := b.run(rt, c)
+	c.pad = int32(rapid.IntRange(1, ids-1).Draw(rt, "padding id"))
+	same(rt, fmt.Sprintf("padded with %d", c.pad), b.run(rt, c), want)
+}
+
+// doubled: weights are relative to each other; all of them times a power of two are the same to the bit.
+func doubled(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	want := b.run(rt, c)
+	factor := rapid.SampledFrom([]float32{2, 0.25, 64}).Draw(rt, "factor")
+	for _, e := range c.examples {
+		for k := range e.Weights {
+			e.Weights[k] *= factor
+		}
+	}
+	same(rt, fmt.Sprintf("weights times %g", factor), b.run(rt, c), want)
+}
+
+// watched: evaluating and saving between the steps changes no bit of them.
+func watched(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	want := b.run(rt, c)
+	j := b.start(rt, c)
+	j.Eval = loader.NewHeld([]*loader.Set{loader.SetOf(c.examples)}, rows(rt, "tokens of a held-out row"), c.pad).Batches()
+	j.EvalEvery = rapid.IntRange(1, 2).Draw(rt, "eval.every")
+	j.saving(b.temp(rt), rapid.IntRange(1, 2).Draw(rt, "checkpoint.every"), rapid.Bool().Draw(rt, "in the background"))
+	j.train()
+	same(rt, "evaluated and saved in between", j.outcome(), want)
+}
+
+// resumed: a run that is killed, stopped or cut short, any number of times behind any steps or between any two kernels, and
+// resumed with another number of threads or of layers recomputed, saving in the foreground or beside the steps, has the steps
+// and the final bits of the unbroken one.
+func resumed(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	want := b.run(rt, c)
+	dir, every := b.temp(rt), rapid.IntRange(1, 3).Draw(rt, "checkpoint.every")
+	steps := make([]train.Step, c.schedule.Steps)
+	// part is one process: it resumes, trains as how says, and what steps it took are noted.
+	part := func(before func(), how func(*job)) *job {
+		c.threads = rapid.IntRange(1, 3).Draw(rt, "threads")
+		c.layers = rapid.IntRange(0, c.model.NumHiddenLayers).Draw(rt, "layers recomputed")
+		c.before = before
+		j := b.start(rt, c)
+		j.saving(dir, every, rapid.Bool().Draw(rt, "in the background"))
+		j.goOn(b)
+		how(j)
+		for _, s := range j.steps {
+			steps[s.Step-1] = s
+		}
+		return j
+	}
+	for range rapid.IntRange(1, 3).Draw(rt, "ends") {
+		how := rapid.SampledFrom([]string{killed, stopped, until, cut}).Draw(rt, "how")
+		if how == cut {
+			cutAt(rt, rapid.IntRange(1, 400).Draw(rt, "before kernel"), part)
+			continue
+		}
+		at := rapid.IntRange(1, c.schedule.Steps).Draw(rt, "behind step")
+		part(nil, func(j *job) { j.trainUntil(at, how) })
+	}
+	got := part(nil, (*job).train).outcome()
+	got.steps = steps
+	same(rt, "killed and resumed", got, want)
+}
+
+// cutAt is a part that is told before a kernel to leave its step.
+func cutAt(rt *rapid.T, kernel int, part func(before func(), how func(*job)) *job) {
+	ctx, leave := context.WithCancel(rt.Context())
+	defer leave()
+	part(func() {
+		if kernel--; kernel == 0 {
+			leave()
+		}
+	}, func(j *job) {
+		if _, err := j.Train(ctx, ctx); err != nil {
+			rt.Fatalf("train, cut short: %v", err)
+		}
+	})
+}
