@@ -8,7 +8,7 @@ import (
 	"attune/internal/safetensors"
 )
 
-// Writer writes checkpoints in the background, one at a time and in order. Its methods are called from one goroutine.
+// Writer writes checkpoints, in the background or not, one at a time and in order. Its methods are called from one goroutine.
 type Writer struct {
 	store *Store
 	under chan struct{} // closed when the write under way is over; nil = none was started
@@ -30,9 +30,10 @@ type Saved struct {
 // NewWriter makes a writer. While a write is under way nobody else saves, prunes or sweeps.
 func (s *Store) NewWriter() *Writer { return &Writer{store: s} }
 
-// Start begins to write the checkpoint of st.Step, and then to remove those that Prune finds but stay, once the one under way is
-// done, for which it waits. The tensors belong to the writer until then; st does not: it is encoded before Start returns.
-// before, if not nil, is called on the writer's side: what it makes sure of is on disk before the checkpoint is.
+// Start begins to write the checkpoint of st.Step, and then to remove those that Prune finds but stay, once the one under way
+// is done, for which it waits. It computes where nothing else would. The tensors belong to the writer until it is done; st
+// does not: it is encoded before Start returns. before, if not nil, is called on the writer's side: what it makes sure of is
+// on disk before the checkpoint is.
 func (w *Writer) Start(st State, stay []int, weights, optimizer []safetensors.Tensor, before func() error) {
 	w.rest()
 	state, err := encodeState(st)
@@ -41,22 +42,35 @@ func (w *Writer) Start(st State, stay []int, weights, optimizer []safetensors.Te
 	go func() {
 		defer close(under)
 		lowPriority()
-		began := time.Now()
-		r := Saved{Step: st.Step, Err: err}
-		if r.Err == nil && before != nil {
-			r.Err = before()
-		}
-		if r.Err == nil {
-			r.Dir, r.Bytes, r.Err = w.store.save(st.Step, state, weights, optimizer)
-		}
-		if r.Err == nil {
-			r.Left = w.store.Prune(st.Step, stay...)
-		}
-		r.Took = time.Since(began)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.saved = append(w.saved, r)
+		w.write(st.Step, state, err, stay, weights, optimizer, before)
 	}()
+}
+
+// Write is Start that is done when it returns, and has the caller's priority: on a busy machine nobody waits for what is
+// let pass by everyone.
+func (w *Writer) Write(st State, stay []int, weights, optimizer []safetensors.Tensor, before func() error) {
+	w.rest()
+	state, err := encodeState(st)
+	w.write(st.Step, state, err, stay, weights, optimizer, before)
+}
+
+// write writes an encoded state, or says why there is none.
+func (w *Writer) write(step int, state []byte, err error, stay []int, weights, optimizer []safetensors.Tensor, before func() error) {
+	began := time.Now()
+	r := Saved{Step: step, Err: err}
+	if r.Err == nil && before != nil {
+		r.Err = before()
+	}
+	if r.Err == nil {
+		r.Dir, r.Bytes, r.Err = w.store.save(step, state, weights, optimizer)
+	}
+	if r.Err == nil {
+		r.Left = w.store.Prune(step, stay...)
+	}
+	r.Took = time.Since(began)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.saved = append(w.saved, r)
 }
 
 // Done is the writes that ended since the last call of Done or Wait, in order. It never waits.

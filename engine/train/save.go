@@ -99,12 +99,14 @@ func (r *Run) save(background bool) error {
 		before = func() error { return r.Events.BeforeSave(st.Step) }
 	}
 	r.saved, r.saves.best = true, st.BestStep
-	r.saves.writer.Start(st, r.stay(st), weights, moments, before)
-	r.saves.held = time.Since(begin)
 	if background {
+		r.saves.writer.Start(st, r.stay(st), weights, moments, before)
+		r.saves.held = time.Since(begin)
 		return nil
 	}
-	return r.settle()
+	r.saves.writer.Write(st, r.stay(st), weights, moments, before)
+	r.saves.held = time.Since(begin)
+	return r.told(r.saves.writer.Done())
 }
 
 // settle waits for the write under way.
