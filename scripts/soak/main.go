@@ -109,7 +109,7 @@ func (o *options) train(ctx context.Context, root string) ([]sample, []step, err
 	runDir := filepath.Join(root, "run")
 	args := []string{"train", "--debug"}
 	for _, set := range []string{"model=" + o.model, "data.train=" + filepath.Join(root, "train.jsonl"), "data.eval=" + filepath.Join(root, "eval.jsonl"),
-		"data.max_length=256", "data.overlength=truncate", "data.max_cut_share=1", "lora.r=16", "lora.dropout=0.05", "compute.dtype=bfloat16",
+		"data.max_length=256", "data.overlength=drop", "data.max_cut_share=1", "lora.r=16", "lora.dropout=0.05", "compute.dtype=bfloat16",
 		"compute.micro_batch_tokens=512", "train.examples_per_step=2", "train.steps=1000000", "train.learning_rate=1e-5",
 		fmt.Sprintf("eval.every=%d", o.every), fmt.Sprintf("checkpoint.every=%d", o.every), "checkpoint.keep=2", "run_dir=" + runDir} {
 		args = append(args, "--set", set)
