@@ -75,7 +75,8 @@ type planned struct {
 	mode  Mode
 }
 
-// New is fs without faults as yet. What is there already is as good as synced.
+// New is fs without faults as yet. What is there already is as good as synced; what is synced from now on is remembered, and
+// not waited for.
 func New(fs disk.FS) *Faults { return &Faults{inner: fs, tree: newTree(fs)} }
 
 // Ops are the operations so far, also those that failed. A first run without faults says which there are; each in turn
@@ -336,7 +337,10 @@ func (f *Faults) below(name string) ([]string, error) {
 
 func (f *Faults) SyncDir(name string) error {
 	return f.do(Op{Kind: "syncdir", Name: name}, func() error {
-		err := f.inner.SyncDir(name)
+		st, err := f.inner.Lstat(name)
+		if err == nil && !st.IsDir() {
+			err = f.err(Op{Kind: "syncdir", Name: name}, syscall.ENOTDIR)
+		}
 		if err == nil {
 			f.tree.syncedDir(name)
 		}

@@ -79,9 +79,6 @@ func (h *handle) Truncate(size int64) error {
 
 func (h *handle) Sync() error {
 	return h.f.do(Op{Kind: "sync", Name: h.name}, func() error {
-		if err := h.File.Sync(); err != nil {
-			return err
-		}
 		size, err := h.size()
 		if err != nil {
 			return err
