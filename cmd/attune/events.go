@@ -18,14 +18,28 @@ func logFailure(log *zap.Logger, err error) {
 
 // events turns what the loop reports into progress, metrics and log.
 func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Events {
+	waits := false // lines of metrics.jsonl do
+	record := func(line any) error {
+		if err := metrics.Write(line); err != nil {
+			return err
+		}
+		n, err := metrics.Waiting()
+		if n > 0 && !waits {
+			log.Warn("metrics.jsonl cannot be written; its lines wait in memory, and training goes on", zap.Error(err))
+		} else if n == 0 && waits {
+			log.Info("metrics.jsonl is whole again")
+		}
+		waits = n > 0
+		return nil
+	}
 	return train.Events{
 		OnStep: func(st train.Step, total int) error {
 			bar.Step(st.Step, fmt.Sprintf("loss %.4f", st.Loss), fmt.Sprintf("rate %.2e", st.LearningRate), fmt.Sprintf("%.0f tokens/s", st.TokensPerSecond), fmt.Sprintf("norm %.3f", st.GradNorm))
-			return metrics.Write(st)
+			return record(st)
 		},
 		OnEval: func(e train.Evaluation) error {
 			bar.Say(fmt.Sprintf("step %d  eval loss %.4f over %d tokens%s", e.Step, e.EvalLoss, e.Tokens, map[bool]string{true: ", best so far"}[e.Best]))
-			return metrics.Write(e)
+			return record(e)
 		},
 		OnSave: func(s train.Saved) error {
 			switch {
@@ -51,10 +65,13 @@ func stands(s train.Saved) string {
 	return fmt.Sprintf("that of step %d stands", s.Stands)
 }
 
-// unsaved is that the state in which a run ended could not be written; nil = it is.
-func unsaved(r train.Result) error {
-	if r.NotSaved == nil {
-		return nil
+// alsoUnsaved is err, if any, and that the state in which a run ended could not be written, if it could not.
+func alsoUnsaved(err error, r train.Result) error {
+	switch {
+	case r.NotSaved == nil:
+		return err
+	case err == nil:
+		return fmt.Errorf("state NOT saved: %w", r.NotSaved)
 	}
-	return fmt.Errorf("state NOT saved: %w", r.NotSaved)
+	return fmt.Errorf("%w; state NOT saved: %w", err, r.NotSaved)
 }

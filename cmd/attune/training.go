@@ -86,10 +86,9 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 	if err != nil {
 		return err
 	}
-	notSaved := unsaved(res)
 	if res.Interrupted || res.Until {
-		if notSaved != nil {
-			return notSaved
+		if res.NotSaved != nil {
+			return alsoUnsaved(nil, res)
 		}
 		return stopped(s, o.asJSON, res, plan.Steps, log)
 	}
@@ -105,7 +104,7 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 	}
 	where, err := j.publish(dir, res) // even if its state was not saved
 	if err != nil {
-		return errors.Join(err, notSaved)
+		return alsoUnsaved(err, res)
 	}
 	if err := obs.PlotLoss(dir.fs, metricsName, lossPNG); err != nil {
 		log.Warn("the loss curve was not drawn", zap.Error(err))
@@ -114,5 +113,5 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 	if err := summarize(s, o.asJSON, summaryOf(res, where)); err != nil { // the run is done whoever listens
 		log.Warn("the summary could not be printed", zap.Error(err))
 	}
-	return notSaved
+	return alsoUnsaved(nil, res)
 }
