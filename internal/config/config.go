@@ -106,8 +106,8 @@ type Guard struct {
 	NonFinite string  `key:"nonfinite" enum:"stop|skip|rollback" doc:"a loss or gradient norm that is no finite number: end the run, leave the step out, or go back to the last checkpoint and leave out the steps since"`
 	Spike     string  `key:"spike" enum:"off|stop|skip|rollback" doc:"the same for a loss or gradient norm far above those before it"`
 	ZScore    float64 `key:"zscore" over:"0" doc:"a spike is so many standard deviations above the mean of the window"`
-	Window    int     `key:"window" min:"8" doc:"steps that a spike is measured against"`
-	Most      int     `key:"most" min:"1" doc:"times a run may leave steps out or go back; then it stops"`
+	Window    int     `key:"window" min:"8" max:"4096" doc:"newest steps taken that a spike is measured against; it is looked for once there are half as many, and 8"`
+	Most      int     `key:"most" min:"1" max:"1000" doc:"times a run may leave steps out or go back; then it stops"`
 	Name      bool    `key:"name" doc:"name the first op and layer that was not finite wherever a step is left out too; costs that step once more. A run that stops names it always"`
 }
 

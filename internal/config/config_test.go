@@ -125,6 +125,10 @@ func TestKeysWithoutEffect(t *testing.T) {
 		{held + "eval: {every: 0, early_stopping_patience: 2}\n", "eval.early_stopping_patience is 2, but eval.every is 0"},
 		{held + "eval: {every: 10, early_stopping_patience: 1}\ntrain: {steps: 10}\n", ""}, // a trial of few steps on the file of a long run
 		{held + "eval: {every: 0, load_best_model_at_end: true}\n", ""},
+		{small + "guard: {nonfinite: rollback}\ncheckpoint: {every: 0}\n", "guard.nonfinite is rollback, but checkpoint.every is 0, and there is nothing to go back to; set checkpoint.every over 0, or guard.nonfinite: skip"},
+		{small + "guard: {spike: rollback}\ncheckpoint: {every: 0}\n", "guard.spike is rollback, but checkpoint.every is 0"},
+		{small + "guard: {spike: rollback, nonfinite: skip}\ncheckpoint: {every: 1}\n", ""},
+		{small + "guard: {spike: skip}\ncheckpoint: {every: 0}\n", ""},
 		{small + "method: full\nlora: {init_from: m}\n", "lora.init_from is m, but method full trains no adapter; remove it, or set method: lora"},
 		{small + "method: full\nlora: {r: 8}\n", "lora.r is 8, but method full"},
 		{small + "method: full\nlora: {target_modules: [q_proj, v_proj]}\n", "lora.target_modules is [q_proj, v_proj], but method full"},

@@ -38,6 +38,7 @@ func (c *Config) validate(p *problems) {
 		}
 	}
 	c.validateEval(p)
+	c.validateGuard(p)
 }
 
 // validateEval is about the keys that need held-out rows and evaluations during training.
@@ -48,6 +49,15 @@ func (c *Config) validateEval(p *problems) {
 	}
 	if e.EarlyStoppingPatience > 0 && !p.known("eval.every") {
 		p.need(e.Every > 0, "eval.early_stopping_patience", "is %d, but eval.every is 0, and nothing is evaluated on the way; set eval.every over 0", e.EarlyStoppingPatience)
+	}
+}
+
+// validateGuard is about checkpoints that a run can go back to.
+func (c *Config) validateGuard(p *problems) {
+	for _, g := range []struct{ key, policy string }{{"guard.nonfinite", c.Guard.NonFinite}, {"guard.spike", c.Guard.Spike}} {
+		if g.policy == "rollback" && !p.known("checkpoint.every") {
+			p.need(c.Checkpoint.Every > 0, g.key, "is rollback, but checkpoint.every is 0, and there is nothing to go back to; set checkpoint.every over 0, or %s: skip", g.key)
+		}
 	}
 }
 

@@ -95,10 +95,7 @@ func (m *Metrics) Write(record any) error {
 // flush writes what waits. The lines of it that are whole on the disk wait no longer; a part of one is cut off again, at
 // once or, where the disk refuses that too, before the next is written.
 func (m *Metrics) flush() error {
-	if len(m.waiting) == 0 {
-		return nil
-	}
-	if err := m.mend(); err != nil {
+	if err := m.mend(); err != nil || len(m.waiting) == 0 {
 		return err
 	}
 	n, err := m.f.Write(m.waiting)
@@ -124,6 +121,23 @@ func (m *Metrics) mend() error {
 		return err
 	}
 	m.torn = false
+	return nil
+}
+
+// Cut takes away the lines of steps after done, as OpenMetrics does: for a run that goes back to where it stood then.
+func (m *Metrics) Cut(done int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keep, err := wholeLines(io.NewSectionReader(m.f, 0, m.keep), done)
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	if keep < m.keep {
+		m.keep, m.torn, m.waiting = keep, true, nil // what waits comes after what is taken away
+	} else if keep, err = wholeLines(bytes.NewReader(m.waiting), done); err == nil {
+		m.waiting = m.waiting[:keep]
+	}
+	m.refused = m.mend()
 	return nil
 }
 
