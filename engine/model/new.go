@@ -55,8 +55,8 @@ func New(fs disk.FS, dir string, o NewOptions) error {
 	if err := o.fill(); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
-		return fmt.Errorf("%w: %s is not empty; name a new directory", ErrRefused, dir)
+	if left, err := fs.ReadDir(dir); err == nil && len(left) > 0 {
+		return fmt.Errorf("%w: %s is not empty; name a new directory", ErrRefused, fs.Path(dir))
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("new model: %w", err)
 	}

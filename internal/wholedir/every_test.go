@@ -2,7 +2,6 @@ package wholedir
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -25,43 +24,6 @@ func files(all map[string]string) func(*Dir) error {
 		}
 		return nil
 	}
-}
-
-// read is every file under a directory; nil = there is no such directory.
-func read(t *testing.T, d disk.FS, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	var walk func(name, as string) error
-	walk = func(name, as string) error {
-		entries, err := d.ReadDir(name)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if e.IsDir() {
-				if err := walk(name+"/"+e.Name(), as+e.Name()+"/"); err != nil {
-					return err
-				}
-				continue
-			}
-			f, err := d.OpenFile(name+"/"+e.Name(), os.O_RDONLY, 0)
-			if err != nil {
-				return err
-			}
-			b, err := io.ReadAll(f)
-			if err = errors.Join(err, f.Close()); err != nil {
-				return err
-			}
-			all[as+e.Name()] = string(b)
-		}
-		return nil
-	}
-	if err := walk(dir, ""); errors.Is(err, fs.ErrNotExist) && len(all) == 0 {
-		return nil
-	} else if err != nil {
-		t.Error(err)
-	}
-	return all
 }
 
 func only(t *testing.T, d disk.FS, parent, name string) {
@@ -87,7 +49,7 @@ func TestEveryFault(t *testing.T) {
 		return func(t *testing.T, d disk.FS, done bool) {
 			wanted := func() {
 				t.Helper()
-				got := read(t, d, "in/here/dir")
+				got := disktest.Files(t, d, "in/here/dir")
 				if isNew := maps.Equal(got, newFiles); !isNew && (done || !maps.Equal(got, before)) {
 					t.Errorf("done %v, and there is %v", done, got)
 				}
@@ -120,7 +82,7 @@ func TestEveryFaultOfASweep(t *testing.T) {
 			if err := Sweep(d, ".", ""); err != nil {
 				t.Fatal(err)
 			}
-			if got := read(t, d, "."); !maps.Equal(got, map[string]string{"dir/a": "old", "other": "whole"}) {
+			if got := disktest.Files(t, d, "."); !maps.Equal(got, map[string]string{"dir/a": "old", "other": "whole"}) {
 				t.Errorf("done %v, and there is %v", done, got)
 			}
 		},
@@ -138,7 +100,7 @@ func TestEveryFaultOfAFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			only(t, d, "in/here", "file")
-			got := read(t, d, "in/here")
+			got := disktest.Files(t, d, "in/here")
 			if isNew := got["file"] == "the new text"; !isNew && (done || !maps.Equal(got, before)) {
 				t.Errorf("done %v, and there is %v", done, got)
 			}

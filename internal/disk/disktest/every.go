@@ -3,6 +3,8 @@ package disktest
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"testing"
 
@@ -81,4 +83,41 @@ func (e Every) Run(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Files is the text of every file under a directory; nil = there is no such directory.
+func Files(t *testing.T, d disk.FS, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	var walk func(name, as string) error
+	walk = func(name, as string) error {
+		entries, err := d.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				if err := walk(join(name, e.Name()), as+e.Name()+"/"); err != nil {
+					return err
+				}
+				continue
+			}
+			f, err := d.OpenFile(join(name, e.Name()), os.O_RDONLY, 0)
+			if err != nil {
+				return err
+			}
+			b, err := io.ReadAll(f)
+			if err = errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			all[as+e.Name()] = string(b)
+		}
+		return nil
+	}
+	if err := walk(dir, ""); errors.Is(err, fs.ErrNotExist) && len(all) == 0 {
+		return nil
+	} else if err != nil {
+		t.Error(err)
+	}
+	return all
 }
