@@ -41,8 +41,7 @@ func (w *Writer) Start(st State, stay []int, weights, optimizer []safetensors.Te
 	w.under = under
 	go func() {
 		defer close(under)
-		lowPriority()
-		w.write(st.Step, state, err, stay, weights, optimizer, before)
+		atLowPriority(func() { w.write(st.Step, state, err, stay, weights, optimizer, before) })
 	}()
 }
 

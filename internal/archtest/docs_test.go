@@ -105,7 +105,7 @@ var path = regexp.MustCompile("`((?:cmd|configs|data|docs|engine|internal|kernel
 // Folders and files that a page names in `code` are there; `engine/op.Of` is package engine/op.
 func TestPagesNameWhatIsThere(t *testing.T) {
 	found := 0
-	for _, page := range []string{"README.md", "docs/ARCHITECTURE.md", "docs/adding-an-op.md", "docs/adding-a-model.md", "docs/testing.md", "docs/text.md", "docs/glossary.md", "docs/dependencies.md"} {
+	for _, page := range []string{"README.md", "docs/ARCHITECTURE.md", "docs/adding-an-op.md", "docs/adding-a-model.md", "docs/testing.md", "docs/text.md", "docs/glossary.md", "docs/dependencies.md", "docs/checkpoints.md"} {
 		for _, m := range path.FindAllStringSubmatch(read(t, page), -1) {
 			found++
 			name := filepath.Join("..", "..", filepath.FromSlash(m[1]))
