@@ -31,6 +31,14 @@ func watch(run *train.Run, dir *runDir, rec *record, metrics *obs.Metrics) *watc
 		w.at.Store(int64(st.Step))
 		return onStep(st, total)
 	}
+	onGuard := run.Events.OnGuard
+	run.Events.OnGuard = func(e train.GuardEvent) error {
+		if err := dir.lock.stands(); err != nil {
+			return err
+		}
+		w.at.Store(int64(e.To))
+		return onGuard(e)
+	}
 	run.Events.BeforeSave = func(step int) error {
 		if err := dir.lock.stands(); err != nil {
 			return err

@@ -41,6 +41,7 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 			bar.Say(fmt.Sprintf("step %d  eval loss %.4f over %d tokens%s", e.Step, e.EvalLoss, e.Tokens, map[bool]string{true: ", best so far"}[e.Best]))
 			return record(e)
 		},
+		OnGuard: func(e train.GuardEvent) error { return leftOut(e, bar, metrics, record, log) },
 		OnSave: func(s train.Saved) error {
 			switch {
 			case s.Err == nil:

@@ -21,6 +21,8 @@ type summary struct {
 	LoadedBest    bool     `json:"loaded_best,omitempty"`
 	NoneBetter    bool     `json:"no_eval_better_than_before,omitempty"` // with load_best_model_at_end
 	BestDamaged   bool     `json:"best_damaged,omitempty"`               // with load_best_model_at_end
+	LeftOut       int      `json:"steps_left_out,omitempty"`             // by the guard
+	WentBack      int      `json:"rollbacks,omitempty"`                  // times that it went back to a checkpoint
 	Held          float64  `json:"checkpoint_seconds_held"`              // training stood still for checkpoints, of this part of the run
 	NotSaved      string   `json:"state_not_saved,omitempty"`            // why
 	Written       string   `json:"written"`
@@ -35,7 +37,7 @@ const bestDamaged = "the checkpoint of the best state cannot be read; the last s
 func summaryOf(r train.Result, where string) summary {
 	x := summary{Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens, Seconds: r.Seconds, EvalBefore: r.FirstEval, EvalAfter: r.LastEval,
 		BestStep: r.BestStep, EarlyStopped: r.EarlyStopped, LoadedBest: r.LoadedBest, NoneBetter: r.NoneBetter, BestDamaged: r.BestDamaged != nil,
-		Held: r.Held.Seconds(), Written: where}
+		LeftOut: r.LeftOut, WentBack: r.WentBack, Held: r.Held.Seconds(), Written: where}
 	if r.NotSaved != nil {
 		x.NotSaved = r.NotSaved.Error()
 	}
@@ -54,6 +56,9 @@ func summarize(s streams, asJSON bool, x summary) error {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d steps, %d tokens (%d trained) in %.1f s, %.0f tokens/s\n", x.Steps, x.Tokens, x.TrainedTokens, x.Seconds, x.TokensPerSec)
+	if x.LeftOut > 0 {
+		fmt.Fprintf(&b, "warning: the guard left out %d of the steps and went back to a checkpoint %d times\n", x.LeftOut, x.WentBack)
+	}
 	if x.EvalAfter != nil {
 		b.WriteString("eval loss ")
 		if x.EvalBefore != nil {

@@ -51,7 +51,7 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 	run := &train.Run{
 		Options: train.Options{Schedule: j.schedule, MicroTokens: j.micro, PadID: j.text.pad, EvalEvery: cfg.Eval.Every, Patience: cfg.Eval.EarlyStoppingPatience,
 			Threshold: cfg.Eval.EarlyStoppingThreshold, LoadBest: cfg.Eval.LoadBestModelAtEnd, SaveEvery: cfg.Checkpoint.Every, Store: store, Until: o.until,
-			Snapshot: plan.Memory.Snapshot > 0, Identity: identity, Seed: cfg.Train.Seed, Recipe: j.recipeText(), Made: j.made()},
+			Guard: guardOf(cfg.Guard), Snapshot: plan.Memory.Snapshot > 0, Identity: identity, Seed: cfg.Train.Seed, Recipe: j.recipeText(), Made: j.made()},
 		Session: j.session, Optimizer: opt, Data: j.data,
 	}
 	if j.eval != nil {
