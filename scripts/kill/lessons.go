@@ -35,6 +35,10 @@ func makeLessons(ctx context.Context, program, shared, root string) ([]*lesson, 
 			"train.learning_rate=0.05", "compute.dtype=bfloat16", "checkpoint.every=4", "eval.every=3", "eval.load_best_model_at_end=true"}},
 		{"full, bfloat16, best", "qwen3-chatml-system", "qwen3", []string{"method=full", "compute.dtype=bfloat16", "train.learning_rate=0.02", "checkpoint.every=2",
 			"eval.every=2", "eval.load_best_model_at_end=true"}},
+		{"LoRA, steps left out", "llama-chatml-lora", "llama", []string{"lora.dropout=0.1", "compute.dtype=float32", "checkpoint.every=2", "checkpoint.keep_every=6",
+			"guard.spike=skip", "guard.window=8", "guard.zscore=1", "guard.most=100"}},
+		{"full, gone back", "llama-zephyr-full", "llama", []string{"method=full", "compute.dtype=float32", "checkpoint.every=3", "eval.every=2",
+			"guard.spike=rollback", "guard.window=8", "guard.zscore=1", "guard.most=100"}},
 	}
 	var lessons []*lesson
 	for _, l := range all {
