@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -116,19 +117,25 @@ func (c *impatient) Err() error {
 func TestStoppedInAnEvaluation(t *testing.T) {
 	whole := smallLesson(t, lesson{"train.steps": 3, "eval.every": 1, "eval.load_best_model_at_end": true})
 	whole.train(t)
-	due, begun, last := false, false, false
-	for n := int32(2); !last && n < 60; n += 2 {
-		parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+	// until is how the run ends, in a directory of its own, when it is asked to stop at the nth look at its context
+	until := func(n int32) (parted lesson, o outcome, looks int32) {
+		parted = whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
 		inner, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		ctx := &impatient{Context: inner, cancel: cancel, metrics: filepath.Join(parted.runDir(), metricsName)}
 		ctx.left.Store(n)
-		o := invoke(ctx, "", parted.args("train")...)
-		cancel()
+		o = invoke(ctx, "", parted.args("train")...)
+		return parted, o, n - ctx.left.Load()
+	}
+	_, _, all := until(math.MaxInt32)
+	due, begun, last := false, false, false
+	for n := int32(2); !last && n < all; n += max(1, all/24) {
+		parted, o, _ := until(n)
 		if o.code == exitOK {
 			break
 		}
 		if o.code != exitInterrupted {
-			t.Fatalf("ended at the %dth look: exit code %d\n%s", n, o.code, o.stderr)
+			t.Fatalf("ended at look %d of %d: exit code %d\n%s", n, all, o.code, o.stderr)
 		}
 		c := newest(t, parted.runDir())
 		begun = begun || c.Step == 0 && c.FirstLoss == nil
