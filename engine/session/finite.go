@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"iter"
 
 	"attune/data"
 )
@@ -12,19 +13,36 @@ import (
 // step did.
 func (s *Session) FindNonFinite(ctx context.Context, batches []data.Batch) error {
 	for _, b := range batches {
-		p, err := s.get(key{purpose: training, tokens: b.Tokens})
-		if err != nil {
+		if err := s.look(ctx, training, b); err != nil {
 			return err
 		}
-		if err := s.upload(p, b); err != nil {
-			return err
+	}
+	return nil
+}
+
+// FindNonFiniteLoss is FindNonFinite of a loss: of held-out rows. An error of batches ends it.
+func (s *Session) FindNonFiniteLoss(ctx context.Context, batches iter.Seq2[data.Batch, error]) error {
+	for b, err := range batches {
+		if err == nil {
+			err = s.look(ctx, judging, b)
 		}
-		p.runner.CheckFinite = true
-		err = p.runner.Run(ctx)
-		p.runner.CheckFinite = false
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// look runs a batch with everything that it makes checked.
+func (s *Session) look(ctx context.Context, why purpose, b data.Batch) error {
+	p, err := s.get(key{purpose: why, tokens: b.Tokens})
+	if err != nil {
+		return err
+	}
+	if err := s.upload(p, b); err != nil {
+		return err
+	}
+	p.runner.CheckFinite = true
+	defer func() { p.runner.CheckFinite = false }()
+	return p.runner.Run(ctx)
 }

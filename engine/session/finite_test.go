@@ -111,6 +111,15 @@ func batches() []data.Batch {
 	return pack.Pack(es, 64, pack.Options{Seed: 3})
 }
 
+// held is batches to be judged.
+func held(yield func(data.Batch, error) bool) {
+	for _, b := range batches() {
+		if !yield(b, nil) {
+			return
+		}
+	}
+}
+
 // Where nothing is wrong nothing is found, whatever is padded, dropped or computed twice, and the gradients are the step's.
 func TestFindNonFiniteFindsNothing(t *testing.T) {
 	for _, dtype := range []kernels.Dtype{kernels.Float32, kernels.BFloat16} {
@@ -192,6 +201,12 @@ func TestFindNonFinite(t *testing.T) {
 				}
 				if !strings.Contains(err.Error(), c.says) || !c.sound(bad) {
 					t.Errorf("%s: got %v (%+v)", what, err, bad)
+				}
+				var judged *exec.NonFiniteError
+				if err := s.FindNonFiniteLoss(t.Context(), held); errors.As(err, &judged) == bad.Step.Backward || err != nil && judged == nil {
+					t.Errorf("%s: judged, %v", what, err)
+				} else if judged != nil && (judged.Step.Weight != bad.Step.Weight || judged.Bound != bad.Bound) {
+					t.Errorf("%s: judged, %v; trained, %v", what, judged, bad)
 				}
 				if _, err := s.Accumulate(t.Context(), batches()[0]); err != nil {
 					t.Errorf("%s: still looked for: %v", what, err)

@@ -116,11 +116,26 @@ func (r *Run) find(ctx context.Context, batches []data.Batch, norm optim.Norm) (
 	case err != nil:
 		return nil, err
 	case norm.Squares == nil:
-		return nil, errors.New("it is finite when the step is computed again: the device's memory or its kernels are at fault")
+		return errNotAgain, nil
 	}
 	name, squares := r.Optimizer.Largest(norm)
 	return fmt.Errorf("the gradient of %s: each of its elements is finite, and the sum of their squares is %g", name, squares), nil
 }
+
+// notANumber is the error of a loss of the held-out rows, with what was not finite first.
+func (r *Run) notANumber(ctx context.Context, loss float64) error {
+	err := r.Session.FindNonFiniteLoss(ctx, r.Eval)
+	var bad *exec.NonFiniteError
+	if err == nil {
+		err = errNotAgain
+	} else if !errors.As(err, &bad) {
+		return err
+	}
+	return fmt.Errorf("the loss is %g: %w; first %w; %s", loss, optim.ErrNonFinite, err, verdict{}.cure())
+}
+
+// errNotAgain is what was not finite first, where nothing is.
+var errNotAgain = errors.New("nothing: it is finite when it is computed again, and the device's memory or its kernels are at fault")
 
 // leftOut counts the steps that are in any of the spans, which end in order, and how often the run went back.
 func leftOut(g *checkpoint.GuardState) (steps, back int) {

@@ -264,14 +264,6 @@ func (r *Run) step(ctx context.Context, p loader.Packed) error {
 	return nil
 }
 
-// finite refuses a loss that is no number, with what helps against it.
-func finite(loss float64) error {
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("the loss is %g: %w; lower train.learning_rate, or set compute.dtype: float32", loss, optim.ErrNonFinite)
-	}
-	return nil
-}
-
 // after evaluates and saves when it is time to; the state at the end is not its.
 func (r *Run) after(ctx context.Context) error {
 	done := r.state.Step
@@ -302,8 +294,8 @@ func (r *Run) evaluate(ctx context.Context) error {
 	}
 	begin := time.Now()
 	loss, tokens, err := eval.MeanLoss(ctx, r.Session, r.Eval)
-	if err == nil {
-		err = finite(loss)
+	if err == nil && !isFinite(loss) {
+		err = r.notANumber(ctx, loss)
 	}
 	if err != nil {
 		return fmt.Errorf("evaluate after step %d: %w", r.state.Step, err)
