@@ -26,7 +26,9 @@ type job struct {
 	*train.Run
 	rt    *rapid.T
 	trial trial
-	steps []train.Step
+	steps map[int]train.Step       // by number, without times
+	evals map[int]train.Evaluation // by the steps before them
+	end   train.Result             // without times
 }
 
 // start makes a trial's run, ready for its first step. Adapters begin with random values, B too: where B is zero, as in a
@@ -65,11 +67,19 @@ func (b *bench) startFrom(rt *rapid.T, c trial, m *model.Checkpoint, adapter fun
 	rows, err := loader.New([]loader.Source{{Name: "rows", Set: loader.SetOf(c.examples), Weight: 1, Repeat: 1}},
 		loader.Options{ExamplesPerStep: c.perStep, Steps: c.schedule.Steps, Shuffle: c.shuffle, Seed: c.seed})
 	must(err)
-	j := &job{rt: rt, trial: c, Run: &train.Run{Session: s, Optimizer: adam, Data: rows,
-		Options: train.Options{Schedule: c.schedule, MicroTokens: c.micro, PadID: c.pad}}}
+	j := &job{rt: rt, trial: c, steps: map[int]train.Step{}, evals: map[int]train.Evaluation{}, Run: &train.Run{Session: s, Optimizer: adam, Data: rows,
+		Options: train.Options{Schedule: c.schedule, MicroTokens: c.micro, PadID: c.pad, EvalEvery: c.judged, LoadBest: c.best, Guard: c.guard}}}
+	if c.judged > 0 {
+		j.Eval = loader.NewHeld([]*loader.Set{loader.SetOf(c.examples)}, c.micro, c.pad).Batches()
+	}
 	j.Events.OnStep = func(s train.Step, _ int) error {
 		s.Seconds, s.TokensPerSecond = 0, 0
-		j.steps = append(j.steps, s)
+		j.steps[s.Step] = s
+		return nil
+	}
+	j.Events.OnEval = func(e train.Evaluation) error {
+		e.Seconds = 0
+		j.evals[e.Step] = e
 		return nil
 	}
 	return j
@@ -108,9 +118,11 @@ func (c trial) adapterWeight(p nn.Param) []byte {
 // train takes the steps that are left; an error ends the trial.
 func (j *job) train() {
 	j.rt.Helper()
-	if _, err := j.Train(j.rt.Context(), j.rt.Context()); err != nil {
+	var err error
+	if j.end, err = j.Train(j.rt.Context(), j.rt.Context()); err != nil {
 		j.rt.Fatalf("train: %v", err)
 	}
+	j.end.Seconds, j.end.Held = 0, 0
 }
 
 // errKilled is a process that ends between two steps.
@@ -187,7 +199,7 @@ func (j *job) gradients(batches []data.Batch) outcome {
 		}
 		s.Loss += loss
 	}
-	out := outcome{steps: []train.Step{s}, sums: values{}}
+	out := outcome{steps: map[int]train.Step{1: s}, sums: values{}}
 	for _, p := range j.Session.Params() {
 		if !p.Trained {
 			continue

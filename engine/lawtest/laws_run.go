@@ -3,8 +3,8 @@ package lawtest
 import (
 	"context"
 	"fmt"
+	"maps"
 
-	"attune/data/loader"
 	"attune/engine/train"
 
 	"pgregory.net/rapid"
@@ -83,24 +83,46 @@ func watched(b *bench, rt *rapid.T) {
 	c := b.draw(rt)
 	c.micro = rows(rt, "micro_batch_tokens")
 	want := b.run(rt, c)
+	c.judged = rapid.IntRange(1, 2).Draw(rt, "eval.every")
 	j := b.start(rt, c)
-	j.Eval = loader.NewHeld([]*loader.Set{loader.SetOf(c.examples)}, rows(rt, "tokens of a held-out row"), c.pad).Batches()
-	j.EvalEvery = rapid.IntRange(1, 2).Draw(rt, "eval.every")
 	j.saving(b.temp(rt), rapid.IntRange(1, 2).Draw(rt, "checkpoint.every"), rapid.Bool().Draw(rt, "in the background"))
 	j.train()
-	same(rt, "evaluated and saved in between", j.outcome(), want)
+	got := j.outcome()
+	got.evals, got.end = want.evals, want.end
+	same(rt, "evaluated and saved in between", got, want)
 }
 
 // resumed: a run that is killed, stopped or cut short, any number of times behind any steps or between any two kernels, and
-// resumed with another number of threads or of layers recomputed, saving in the foreground or beside the steps, has the steps
-// and the final bits of the unbroken one.
+// resumed with another number of threads or of layers recomputed, saving in the foreground or beside the steps, has the
+// steps, the evaluations and the final bits of the unbroken one.
 func resumed(b *bench, rt *rapid.T) {
 	c := b.draw(rt)
+	if c.judged = rapid.IntRange(0, 3).Draw(rt, "eval.every"); c.judged > 0 {
+		c.best = rapid.Bool().Draw(rt, "load_best")
+	}
+	b.breakUp(rt, c)
+}
+
+// guarded: so it is where a guard leaves steps out, or goes back, on the way.
+func guarded(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.schedule.Steps = rapid.IntRange(9, 14).Draw(rt, "steps, many")
+	c.guard = train.Guard{Spike: rapid.SampledFrom([]train.Policy{train.Skip, train.Rollback}).Draw(rt, "guard.spike"),
+		ZScore: rapid.SampledFrom([]float64{0.1, 1}).Draw(rt, "guard.z_score"), Window: rapid.IntRange(8, 10).Draw(rt, "guard.window"), Most: 100}
+	b.breakUp(rt, c)
+}
+
+// breakUp holds a trial, broken up, to the same unbroken.
+func (b *bench) breakUp(rt *rapid.T, c trial) {
 	c.micro = rows(rt, "micro_batch_tokens")
-	want := b.run(rt, c)
-	dir, every := b.temp(rt), rapid.IntRange(1, 3).Draw(rt, "checkpoint.every")
-	steps := make([]train.Step, c.schedule.Steps)
-	// part is one process: it resumes, trains as how says, and what steps it took are noted.
+	every := rapid.IntRange(1, 3).Draw(rt, "checkpoint.every")
+	unbroken := b.start(rt, c)
+	unbroken.saving(b.temp(rt), every, false)
+	unbroken.train()
+	want := unbroken.outcome()
+
+	dir, steps, evals := b.temp(rt), map[int]train.Step{}, map[int]train.Evaluation{}
+	// part is one process: it resumes, trains as how says, and what it tells is noted.
 	part := func(before func(), how func(*job)) *job {
 		c.threads = rapid.IntRange(1, 3).Draw(rt, "threads")
 		c.layers = rapid.IntRange(0, c.model.NumHiddenLayers).Draw(rt, "layers recomputed")
@@ -109,23 +131,25 @@ func resumed(b *bench, rt *rapid.T) {
 		j.saving(dir, every, rapid.Bool().Draw(rt, "in the background"))
 		j.goOn(b)
 		how(j)
-		for _, s := range j.steps {
-			steps[s.Step-1] = s
-		}
+		maps.Copy(steps, j.steps)
+		maps.Copy(evals, j.evals)
 		return j
 	}
 	for range rapid.IntRange(1, 3).Draw(rt, "ends") {
 		how := rapid.SampledFrom([]string{killed, stopped, until, cut}).Draw(rt, "how")
 		if how == cut {
-			cutAt(rt, rapid.IntRange(1, 400).Draw(rt, "before kernel"), part)
+			cutAt(rt, rapid.IntRange(1, 600).Draw(rt, "before kernel"), part)
 			continue
 		}
 		at := rapid.IntRange(1, c.schedule.Steps).Draw(rt, "behind step")
 		part(nil, func(j *job) { j.trainUntil(at, how) })
 	}
 	got := part(nil, (*job).train).outcome()
-	got.steps = steps
-	same(rt, "killed and resumed", got, want)
+	got.steps, got.evals = steps, evals
+	if c.guard.Spike != "" { // what is told of a step that is left out later stays told
+		got.steps, want.steps = nil, nil
+	}
+	same(rt, "broken up and resumed", got, want)
 }
 
 // cutAt is a part that is told before a kernel to leave its step.

@@ -49,6 +49,7 @@ func laws() []law {
 		{"recompute = stored", recompute},
 		{"in place = apart", inPlace},
 		{"resumed = unbroken", resumed},
+		{"resumed = unbroken, with a guard", guarded},
 		{"watched = unwatched", watched},
 		{"merged = adapter", merged},
 		{"opened = saved", opened},

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 
 	"attune/engine/exec"
@@ -25,16 +26,18 @@ type values map[string]tensor
 
 // outcome is what a run came to.
 type outcome struct {
-	steps   []train.Step // without times
-	weights values       // those trained
-	sums    values       // AdamW's first moments, or gradients: sums of gradients
-	squares values       // AdamW's second moments
+	steps   map[int]train.Step       // by number, without times
+	evals   map[int]train.Evaluation // by the steps before them
+	end     train.Result             // without times
+	weights values                   // those trained
+	sums    values                   // AdamW's first moments, or gradients: sums of gradients
+	squares values                   // AdamW's second moments
 }
 
 // outcome is what the run has come to.
 func (j *job) outcome() outcome {
 	j.rt.Helper()
-	out := outcome{steps: j.steps, weights: values{}, sums: values{}, squares: values{}}
+	out := outcome{steps: j.steps, evals: j.evals, end: j.end, weights: values{}, sums: values{}, squares: values{}}
 	for _, w := range j.weights() {
 		out.weights[w.Name] = tensor{w.Shape, w.Data}
 	}
@@ -61,12 +64,27 @@ func (j *job) read(shape []int, o exec.Operand) (tensor, error) {
 // same fails where two outcomes differ in a bit.
 func same(rt *rapid.T, what string, got, want outcome) {
 	rt.Helper()
-	if !slices.Equal(got.steps, want.steps) {
-		rt.Fatalf("%s: the steps are\n%+v, want\n%+v", what, got.steps, want.steps)
+	sameNotes(rt, what+": step", got.steps, want.steps)
+	sameNotes(rt, what+": evaluation after step", got.evals, want.evals)
+	if !reflect.DeepEqual(got.end, want.end) {
+		rt.Fatalf("%s: the run ends with %+v, want %+v", what, got.end, want.end)
 	}
 	sameValues(rt, what+": weight", got.weights, want.weights)
 	sameValues(rt, what+": first moment of", got.sums, want.sums)
 	sameValues(rt, what+": second moment of", got.squares, want.squares)
+}
+
+// sameNotes compares what was told while training; want has no other numbers than got.
+func sameNotes[T comparable](rt *rapid.T, what string, got, want map[int]T) {
+	rt.Helper()
+	for _, n := range slices.Sorted(maps.Keys(want)) {
+		if g, ok := got[n]; !ok || g != want[n] {
+			rt.Fatalf("%s %d is %+v, want %+v", what, n, g, want[n])
+		}
+	}
+	if len(got) != len(want) {
+		rt.Fatalf("%s: there are %d, want %d", what, len(got), len(want))
+	}
 }
 
 func sameValues(rt *rapid.T, what string, got, want values) {
@@ -121,16 +139,16 @@ func near(rt *rapid.T, what string, tol tolerance, got, want outcome) {
 	if len(got.steps) != len(want.steps) {
 		rt.Fatalf("%s: %d steps, want %d", what, len(got.steps), len(want.steps))
 	}
-	for i, w := range want.steps {
-		g := got.steps[i]
+	for _, i := range slices.Sorted(maps.Keys(want.steps)) {
+		g, w := got.steps[i], want.steps[i]
 		if d := distance(g.Loss, w.Loss); d > tol.loss {
-			rt.Fatalf("%s: step %d has the loss %.9g, want %.9g: off by %.2g, allowed are %.2g", what, i+1, g.Loss, w.Loss, d, tol.loss)
+			rt.Fatalf("%s: step %d has the loss %.9g, want %.9g: off by %.2g, allowed are %.2g", what, i, g.Loss, w.Loss, d, tol.loss)
 		}
 		if d := distance(g.GradNorm, w.GradNorm); d > tol.norm {
-			rt.Fatalf("%s: step %d has the gradient norm %.9g, want %.9g: off by %.2g, allowed are %.2g", what, i+1, g.GradNorm, w.GradNorm, d, tol.norm)
+			rt.Fatalf("%s: step %d has the gradient norm %.9g, want %.9g: off by %.2g, allowed are %.2g", what, i, g.GradNorm, w.GradNorm, d, tol.norm)
 		}
 		if g.TrainedTokens != w.TrainedTokens || g.Tokens != w.Tokens {
-			rt.Fatalf("%s: step %d has %d tokens, %d trained; want %d, %d", what, i+1, g.Tokens, g.TrainedTokens, w.Tokens, w.TrainedTokens)
+			rt.Fatalf("%s: step %d has %d tokens, %d trained; want %d, %d", what, i, g.Tokens, g.TrainedTokens, w.Tokens, w.TrainedTokens)
 		}
 	}
 	sameNames(rt, what, got.sums, want.sums)

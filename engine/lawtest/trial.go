@@ -7,6 +7,7 @@ import (
 	"attune/engine/model"
 	"attune/engine/optim"
 	"attune/engine/peft"
+	"attune/engine/train"
 	"attune/internal/rng"
 	"attune/kernels"
 
@@ -25,6 +26,9 @@ type trial struct {
 	seed     uint64
 	schedule optim.Schedule // Steps is how many steps the run has
 	adam     optim.Options
+	judged   int  // steps between evaluations; 0 = none
+	best     bool // ends with the best evaluated weights
+	guard    train.Guard
 
 	threads   int
 	micro     int // tokens of a packed row
