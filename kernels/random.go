@@ -15,6 +15,9 @@ package kernels
 //
 // mix is Chris Wellons' lowbias32 (https://nullprogram.com/blog/2018/07/31/). A row has 64 bits of state (a, b), so
 // that the rows' sequences are not shifted copies of one another, as they would be with a alone.
+//
+// Checkpoints name the version of it that their run began with: whoever changes a number here raises the dropout scheme of
+// engine/checkpoint.
 func Uniform(key, salt, i uint32) float32 {
 	a, b := UniformRow(key, salt)
 	return UniformAt(a, b, i)

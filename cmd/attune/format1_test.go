@@ -38,6 +38,12 @@ func TestFormat1Resumes(t *testing.T) {
 	if o := train("--resume"); !strings.Contains(o.stderr, `"step": 8`) || !strings.Contains(o.stdout, "best evaluated state") {
 		t.Errorf("not resumed from step 8, or the best state is not published:\n%s%s", o.stderr, o.stdout)
 	}
+	now, all := losses(t, whole), losses(t, broken)
+	for i, loss := range all {
+		if len(all) != len(now) || !(math.Abs(loss-now[i]) < 1e-4) { // rounding; another order of rows or dropout is 1e-3 and more
+			t.Fatalf("losses %v, unbroken %v", all, now)
+		}
+	}
 	w, b := newest(t, whole), newest(t, broken)
 	if w.Step != 21 || b.Step != 21 || w.Stopped == "" || b.Stopped == "" || w.BestStep != 3 || b.BestStep != 3 {
 		t.Fatalf("unbroken %+v, resumed %+v", w.State, b.State)

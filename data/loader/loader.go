@@ -168,7 +168,8 @@ func (l *Loader) visits(epoch int) []uint64 {
 	return slot.visits
 }
 
-// Streams of random numbers, kept apart by their first key.
+// Streams of random numbers, kept apart by their first key. Checkpoints name the version of the order that their run began
+// with: whoever changes it raises the order scheme of engine/checkpoint.
 const (
 	walkStream  = 1 // keys walkStream, source, walk: the permutation of one walk through a source
 	epochStream = 2 // keys epochStream, epoch: the mixing of an epoch

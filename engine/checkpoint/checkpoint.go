@@ -18,7 +18,7 @@ const Format = 2
 // that was reached by others cannot be gone on from; who changes a scheme raises its number.
 const (
 	orderScheme   = 1 // data/loader
-	dropoutScheme = 1 // the dropout counter of engine/op
+	dropoutScheme = 1 // kernels/random.go
 )
 
 const (

@@ -1,11 +1,13 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"attune/internal/disk"
 	"attune/internal/hostiletest"
 )
 
@@ -105,5 +107,68 @@ func TestFilesAreRegular(t *testing.T) {
 				t.Errorf("a %s of a terabyte: step %d is used", name, step)
 			}
 		}
+	}
+}
+
+// Below a root, links that lead out of it are not followed: neither to read what is not the run's, nor to remove it. They
+// are refused rather than passed over, since what they name may be whole.
+func TestNothingOutside(t *testing.T) {
+	outside := store(t)
+	put(t, outside, 1, 2)
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	s := &Store{FS: disk.In(root), Root: "checkpoints", Keep: 1}
+	put(t, s, 1, 2)
+	if step, skipped := latest(t, fresh(s)); step != 2 || skipped != 0 {
+		t.Fatalf("step %d is used, %d passed over", step, skipped)
+	}
+	if s.Dir(2) != filepath.Join(dir, "checkpoints", "step-000002") {
+		t.Errorf("%s", s.Dir(2))
+	}
+	for _, name := range []string{stateName, weightsName, optimizerName, sumsName} {
+		path := filepath.Join(s.Dir(2), name)
+		if err := os.Rename(path, path+".kept"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(outside.Dir(2), name), path); err != nil {
+			t.Fatal(err)
+		}
+		if c, _, err := fresh(s).Latest(); c != nil || !errors.Is(err, disk.ErrOutside) || errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+		if err := os.Rename(path+".kept", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside.Dir(1), s.Dir(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Prune(9); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "checkpoints")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside.Root, filepath.Join(dir, "checkpoints")); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := fresh(s).Latest(); c != nil || !errors.Is(err, disk.ErrOutside) {
+		t.Errorf("checkpoints is a link: %v, %v", c, err)
+	}
+	if _, err := s.Save(stateOf(3), tensors(3), tensors(9)); !errors.Is(err, disk.ErrOutside) {
+		t.Errorf("saved through a link: %v", err)
+	}
+	if err := s.Prune(9); !errors.Is(err, disk.ErrOutside) {
+		t.Errorf("pruned through a link: %v", err)
+	}
+	if got := names(t, outside); got != "step-000001 step-000002" {
+		t.Errorf("outside there is %s", got)
+	}
+	if step, skipped := latest(t, outside); step != 2 || skipped != 0 {
+		t.Errorf("outside step %d is whole, %d passed over", step, skipped)
 	}
 }
