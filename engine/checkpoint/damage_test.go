@@ -30,11 +30,9 @@ func TestEveryDamageIsFound(t *testing.T) {
 		}
 		for i := range whole {
 			b := append([]byte(nil), whole...)
-			for _, flip := range []byte{1 << (i % 8), 0xff} {
-				b[i] = whole[i] ^ flip
-				overwrite(t, path, b)
-				passedOver(fmt.Sprintf("with byte %d flipped by %#x", i, flip))
-			}
+			b[i] ^= 1 << (i % 8)
+			overwrite(t, path, b)
+			passedOver(fmt.Sprintf("with a bit of byte %d flipped", i))
 			overwrite(t, path, whole[:i])
 			passedOver(fmt.Sprintf("cut to %d bytes", i))
 		}
