@@ -15,6 +15,7 @@ import (
 
 	"attune/engine/model"
 	"attune/internal/disk"
+	"attune/internal/disk/disktest"
 )
 
 // asProgram in the environment makes the test binary the program itself, so that tests can kill it.
@@ -27,12 +28,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "" {
 		os.Exit(m.Run())
 	}
+	fs, err := disktest.FromEnv(disk.In)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitUsage)
+	}
 	path := os.Getenv(peakFile)
 	switch {
 	case os.Getenv(holdRename) != "":
 		os.Exit(process(func(r *os.Root) disk.FS { return held{disk.In(r)} }))
 	case path == "":
-		main()
+		os.Exit(process(fs))
 	}
 	code := run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, fs: disk.In})
 	status, err := os.ReadFile("/proc/self/status")

@@ -58,7 +58,7 @@ func openIfThere(s streams, path string, resume bool) (*runDir, error) {
 
 // openRunDir makes the directory and takes its lock. One that holds a run is refused unless resume is set.
 func openRunDir(s streams, path string, resume bool) (*runDir, error) {
-	if err := disk.OS().MkdirAll(path, 0o755); err != nil {
+	if err := disk.MakeDir(disk.OS(), path); err != nil {
 		return nil, fmt.Errorf("make run_dir: %w", err)
 	}
 	root, err := os.OpenRoot(path)

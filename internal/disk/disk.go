@@ -90,17 +90,20 @@ func (system) Exchange(a, b string) error {
 }
 
 func (system) SyncDir(name string) error {
-	d, err := os.Open(name)
+	return syncDir(os.Open(name))
+}
+
+// syncDir syncs and closes a directory that was opened. One that may be written and not read cannot be synced by who may
+// not. Some file systems (of networks, of user space) have no such thing and say EINVAL or ENOTSUP: they keep names in
+// their own way.
+func syncDir(d *os.File, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return syncDir(d)
-}
-
-// syncDir syncs and closes an open directory. Some file systems (of networks, of user space) have no such thing and say
-// EINVAL or ENOTSUP: they keep names in their own way.
-func syncDir(d *os.File) error {
-	err := d.Sync()
+	err = d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		err = nil
 	}

@@ -121,6 +121,22 @@ func TestEveryOperation(t *testing.T) {
 	})
 }
 
+// A directory that may be written and not read takes files as it ever did.
+func TestDirectoryThatCannotBeRead(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	dir := filepath.Join(t.TempDir(), "drop")
+	if err := os.Mkdir(dir, 0o300); err != nil {
+		t.Fatal(err)
+	}
+	put(t, OS(), filepath.Join(dir, "x"), "1")
+	wantText(t, OS(), filepath.Join(dir, "x"), "1")
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func errOf(_ any, err error) error { return err }
 
 // Linux exchanges: at no moment is one of the names gone.

@@ -48,11 +48,7 @@ func (d below) Lstat(name string) (fs.FileInfo, error) {
 }
 
 func (d below) SyncDir(name string) error {
-	f, err := d.root.Open(name)
-	if err == nil {
-		err = syncDir(f)
-	}
-	return d.err(err)
+	return d.err(syncDir(d.root.Open(name)))
 }
 
 func (d below) Exchange(a, b string) error {

@@ -219,11 +219,25 @@ func (t *tree) syncedDir(path string) {
 
 // cut makes the disk what the power leaves of it; late says whether names survive that were not synced.
 func (t *tree) cut(late bool) error {
+	t.disk = byPath{t.disk}
 	if err := t.load("", t.root); err != nil {
 		return err
 	}
 	return t.restore("", t.root, late)
 }
+
+// byPath is a disk whose root the program has closed already, as it ends.
+type byPath struct{ disk.FS }
+
+func (d byPath) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
+	return disk.OS().OpenFile(d.Path(name), flag, perm)
+}
+
+func (d byPath) Mkdir(name string, perm fs.FileMode) error {
+	return disk.OS().Mkdir(d.Path(name), perm)
+}
+
+func (d byPath) RemoveAll(name string) error { return disk.OS().RemoveAll(d.Path(name)) }
 
 // load reads what the system holds of files that were changed.
 func (t *tree) load(dir string, n *node) (err error) {
