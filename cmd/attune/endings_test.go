@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,12 @@ import (
 	"attune/internal/ptytest"
 )
 
-// holdRename in the environment of the program makes it say so and wait for ever where a file would get this name.
-const holdRename = "ATTUNE_TEST_HOLD_RENAME"
+// holdRename in the environment of the program makes it say "held" where something in run_dir would get this name, and wait
+// there for a file named release.
+const (
+	holdRename = "ATTUNE_TEST_HOLD_RENAME"
+	release    = "release"
+)
 
 // held is the program's files for such a test.
 type held struct{ disk.FS }
@@ -28,7 +33,9 @@ type held struct{ disk.FS }
 func (h held) Rename(from, to string) error {
 	if to == os.Getenv(holdRename) {
 		fmt.Fprintln(os.Stderr, "held")
-		select {}
+		for _, err := h.Lstat(release); err != nil; _, err = h.Lstat(release) {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	return h.FS.Rename(from, to)
 }
@@ -124,6 +131,26 @@ func (e *ending) code() int {
 	return e.ProcessState.ExitCode()
 }
 
+// startHeld runs the lesson until it is in the midst of saving a checkpoint, where it waits.
+func startHeld(t *testing.T, l lesson) *ending {
+	t.Helper()
+	cmd := program(t.Context(), l.args("train")...)
+	cmd.Env = append(cmd.Env, holdRename+"="+filepath.Join(checkpointsDir, "step-000030"))
+	e := start(t, cmd)
+	e.until("held")
+	return e
+}
+
+// released lets the save go on, and gives the exit code.
+func (e *ending) released(l lesson) int {
+	e.t.Helper()
+	if err := os.WriteFile(filepath.Join(l.runDir(), release), nil, 0o644); err != nil {
+		e.t.Fatal(err)
+	}
+	e.rest()
+	return e.code()
+}
+
 // middle is the evaluation in the midst of a run of these tests.
 const middle = "step 20  eval loss"
 
@@ -136,21 +163,23 @@ func TestEndings(t *testing.T) {
 		end  func(t *testing.T, l lesson) int
 	}{
 		"SIGHUP": {exitInterrupted, func(t *testing.T, l lesson) int {
-			e := start(t, program(t.Context(), l.args("train")...))
-			e.until(middle)
+			e := startHeld(t, l)
 			e.signal(syscall.SIGHUP)
 			e.until("then saving; a second signal ends at once")
+			time.Sleep(2 * sameRequest)
 			e.signal(syscall.SIGHUP) // the shell sent the first one, the system this: no second request
-			e.rest()
-			return e.code()
+			return e.released(l)
 		}},
 		"SIGTERM twice at once": {exitInterrupted, func(t *testing.T, l lesson) int {
-			e := start(t, program(t.Context(), l.args("train")...))
-			e.until(middle)
+			e := startHeld(t, l)
+			begin := time.Now()
 			e.signal(syscall.SIGTERM) // as timeout(1) does it: to the process, then to its group
+			time.Sleep(20 * time.Millisecond)
 			e.signal(syscall.SIGTERM)
-			e.rest()
-			return e.code()
+			if time.Since(begin) > sameRequest/2 {
+				t.Skip("this machine is too busy to send two signals at once")
+			}
+			return e.released(l)
 		}},
 		"SIGHUP and SIGINT ignored": {exitOK, func(t *testing.T, l lesson) int {
 			cmd := program(t.Context(), l.args("train")...)
@@ -219,10 +248,7 @@ func TestEndings(t *testing.T) {
 			}
 		}},
 		"a second signal": {-1, func(t *testing.T, l lesson) int {
-			cmd := program(t.Context(), l.args("train")...)
-			cmd.Env = append(cmd.Env, holdRename+"="+filepath.Join(checkpointsDir, "step-000030"))
-			e := start(t, cmd)
-			e.until("held") // the save of step 30 is under way and never ends
+			e := startHeld(t, l)
 			e.signal(syscall.SIGTERM)
 			e.until("then saving; a second signal ends at once")
 			ended := make(chan struct{})
@@ -259,6 +285,84 @@ func TestEndings(t *testing.T) {
 					t.Errorf("taken over with a word: %t\n%s", over, o.stderr)
 				}
 			}
+			sameRun(t, whole.runDir(), parted.runDir())
+		})
+	}
+}
+
+// A run whose directory is removed, moved or made again by another run stops with one sentence and writes nothing there.
+func TestRunDirIsTakenAway(t *testing.T) {
+	for name, take := range map[string]func(runDir string) error{
+		"removed": removeAll,
+		"moved":   func(runDir string) error { return os.Rename(runDir, runDir+".aside") },
+		"made again": func(runDir string) error {
+			err := errors.Join(removeAll(runDir), os.Mkdir(runDir, 0o755), os.Mkdir(filepath.Join(runDir, checkpointsDir), 0o755))
+			return errors.Join(err, os.WriteFile(filepath.Join(runDir, lockName), nil, 0o644), os.WriteFile(filepath.Join(runDir, metricsName), []byte("theirs"), 0o644))
+		},
+		"its lock removed": func(runDir string) error { return os.Remove(filepath.Join(runDir, lockName)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := smallLesson(t, lesson{"checkpoint.every": 1})
+			parent, before := filepath.Dir(l.runDir()), ""
+			stop := stopAt(10, func() {
+				if err := take(l.runDir()); err != nil {
+					t.Error(err)
+				}
+				before = tree(t, parent)
+			})
+			code := run(t.Context(), l.args("train"), streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In})
+			_, said, _ := strings.Cut(stop.seen.String(), "attune: ")
+			if strings.Contains(stop.seen.String(), "step 24") {
+				t.Errorf("it went on:\n%s", stop.seen.String())
+			}
+			if code != exitFailed || !strings.HasPrefix(said, "run_dir "+l.runDir()+" was taken away while the run went on") || strings.Count(said, "\n") != 1 {
+				t.Errorf("exit code %d, said %q", code, said)
+			}
+			if after := tree(t, parent); name != "moved" && name != "its lock removed" && after != before { // what was moved is still the run's own
+				t.Errorf("there was\n%s\nand is\n%s", before, after)
+			}
+			if _, err := os.Stat(filepath.Join(l.runDir(), adapterDir)); err == nil {
+				t.Error("the run published")
+			}
+		})
+	}
+}
+
+// removeAll removes a directory in which a run is writing a checkpoint.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	for errors.Is(err, syscall.ENOTEMPTY) {
+		err = os.RemoveAll(dir)
+	}
+	return err
+}
+
+// After a signal a step is finished, unless it takes longer than checkpoint.grace: then it is left, and the state before it is
+// saved. Which step was under way is said at once; the run goes on from there to the same bytes.
+func TestGrace(t *testing.T) {
+	whole := smallLesson(t, lesson{"train.steps": 3, "train.examples_per_step": 1500, "eval.every": 1, "checkpoint.every": 1})
+	whole.train(t)
+	for name, c := range map[string]struct {
+		grace    any
+		finished int // steps that the signal lets be finished
+	}{"long": {1e300, 1}, "none": {0, 0}} {
+		t.Run(name, func(t *testing.T) {
+			parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "checkpoint.grace": c.grace})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			stop := stopAt(1, func() { time.AfterFunc(20*time.Millisecond, cancel) }) // within step 2
+			if code := run(ctx, parted.args("train"), streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In}); code != exitInterrupted {
+				t.Fatalf("exit code %d\n%s", code, stop.seen.String())
+			}
+			_, said, _ := strings.Cut(stop.seen.String(), "finishing step ")
+			var under int
+			if _, err := fmt.Sscanf(said, "%d, then saving; a second signal ends at once", &under); err != nil {
+				t.Fatalf("%v in %q", err, said)
+			}
+			if last := newest(t, parted.runDir()).Step; last != under-1+c.finished {
+				t.Errorf("step %d was under way, step %d is saved", under, last)
+			}
+			parted.train(t, "--resume")
 			sameRun(t, whole.runDir(), parted.runDir())
 		})
 	}
