@@ -58,30 +58,34 @@ func (r *Runner) checkFinite(i int) error {
 	return nil
 }
 
+// checked is how many bytes are looked at at once: a tensor may be larger than what memory is left.
+const checked = 1 << 20
+
 // nonFinite reads an operand and finds the first NaN or infinity, and how many there are.
 func (r *Runner) nonFinite(o Operand) (index int, value float64, count int, err error) {
-	if o.Buf == nil || o.Dtype == kernels.Int32 {
+	if o.Buf == nil || o.Dtype != kernels.Float32 && o.Dtype != kernels.BFloat16 {
 		return 0, 0, 0, nil
 	}
-	data, err := Download(r.backend, o)
-	if err != nil {
-		return 0, 0, 0, err
+	data := make([]byte, min(o.Bytes(), checked))
+	for at := int64(0); at < o.Bytes(); at += checked {
+		part := data[:min(o.Bytes()-at, checked)]
+		if err := r.backend.Download(part, o.Buf, o.Off+at); err != nil {
+			return 0, 0, 0, err
+		}
+		i, v, n := nonFinite(part, o.Dtype)
+		if count == 0 && n > 0 {
+			index, value = int(at/o.Dtype.Size())+i, v
+		}
+		count += n
 	}
-	index, value, count = nonFinite(data, o.Dtype)
 	return index, value, count, nil
 }
 
 // nonFinite finds the first NaN or infinity, and how many there are.
 func nonFinite(data []byte, d kernels.Dtype) (index int, value float64, count int) {
 	size := int(d.Size())
-	for at := 0; at+size <= len(data); at += size {
-		var f float64
-		switch d {
-		case kernels.Float32:
-			f = float64(math.Float32frombits(binary.LittleEndian.Uint32(data[at:])))
-		case kernels.BFloat16:
-			f = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[at:])) << 16))
-		}
+	for at := 0; at < len(data); at += size {
+		f := float64(math.Float32frombits(bits(data[at:], d)))
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			if count == 0 {
 				index, value = at/size, f
@@ -90,6 +94,14 @@ func nonFinite(data []byte, d kernels.Dtype) (index int, value float64, count in
 		}
 	}
 	return index, value, count
+}
+
+// bits are those of the float32 that the first element is.
+func bits(data []byte, d kernels.Dtype) uint32 {
+	if d == kernels.BFloat16 {
+		return uint32(binary.LittleEndian.Uint16(data)) << 16
+	}
+	return binary.LittleEndian.Uint32(data)
 }
 
 // poison fills a range of the arena with bytes that are NaN as float32 and as bfloat16, and -1 as int32. A step that

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"attune/data"
 	"attune/data/pack"
 	"attune/engine/exec"
+	"attune/engine/model"
 	"attune/engine/nn"
 	"attune/engine/session"
+	"attune/internal/disk"
 	"attune/kernels"
 )
 
@@ -213,5 +216,43 @@ func TestFindNonFinite(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A tensor of several parts is looked at to its end.
+func TestFindNonFiniteInLargeTensors(t *testing.T) {
+	const head, at = "lm_head.weight", 800 << 10 // in bytes: 3.1 MiB of 4
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := model.New(disk.OS(), dir, model.NewOptions{HiddenSize: 1024, IntermediateSize: 16, NumHiddenLayers: 1, VocabSize: 1024, Untied: true, Dtype: kernels.Float16}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	device, err := session.OpenDevice("cpu", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.New(session.Options{Device: device, Model: m, Dtype: kernels.Float32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, free := range []func() error{m.Close, device.Close, s.Close} {
+		atEnd(t, free)
+	}
+	if err := s.Place(); err != nil {
+		t.Fatal(err)
+	}
+	set(t, s, device, head, func(i int, was float32) float32 {
+		if i == at || i == at+300 {
+			return float32(math.Inf(-1))
+		}
+		return was
+	})
+	err = s.FindNonFiniteLoss(t.Context(), held)
+	var bad *exec.NonFiniteError
+	if !errors.As(err, &bad) || bad.Bound != head || bad.Index != at || bad.Count != 2 || !math.IsInf(bad.Value, -1) {
+		t.Errorf("got %v", err)
 	}
 }
