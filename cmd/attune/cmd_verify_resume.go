@@ -11,7 +11,6 @@ import (
 
 	"attune/internal/config"
 	"attune/internal/disk"
-	"attune/internal/rng"
 	"attune/internal/samerun"
 
 	"github.com/spf13/cobra"
@@ -47,7 +46,7 @@ Exit codes: 0 the same bits; 1 something differs; else as the run's own.`,
 	}
 	o.runFileFlags.add(cmd)
 	f := cmd.Flags()
-	f.IntVar(&o.steps, "steps", o.steps, "steps to take; the learning rate follows the whole run's schedule")
+	f.IntVar(&o.steps, "steps", o.steps, "steps to take, at most the run's own; the learning rate follows the whole run's schedule")
 	f.IntVar(&o.kills, "kills", o.kills, "how often the second run is killed")
 	f.BoolVar(&o.asJSON, "json", false, "as JSON")
 	return cmd
@@ -114,7 +113,7 @@ func newVerifier(s streams, o verifyOptions, cfg config.Config) (*verifier, erro
 	if err != nil {
 		return nil, fmt.Errorf("find the program: %w", err)
 	}
-	v := &verifier{s: s, program: program, steps: o.steps, dir: filepath.Clean(cfg.RunDir) + ".verify", all: cfg.Compute.Threads}
+	v := &verifier{s: s, program: program, steps: o.steps, times: o.kills, seed: uint64(cfg.Train.Seed), dir: filepath.Clean(cfg.RunDir) + ".verify", all: cfg.Compute.Threads}
 	if _, err := os.Lstat(v.dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("%s is there already; remove it if nobody needs it", v.dir)
 	}
@@ -129,18 +128,12 @@ func newVerifier(s streams, o verifyOptions, cfg config.Config) (*verifier, erro
 		every = min(every, cfg.Checkpoint.Every)
 	}
 	v.args = append(v.args, "--set", fmt.Sprintf("checkpoint.every=%d", every), "--until-step", fmt.Sprint(o.steps))
-	r := rng.New(uint64(cfg.Train.Seed), rng.Hash("verify-resume"))
-	kills := min(o.kills, o.steps)
-	for i := range kills { // one in each part of the way, so that none waits for a step that is behind it
-		from, to := i*o.steps/kills, (i+1)*o.steps/kills
-		v.kills = append(v.kills, moment{after: from + r.Intn(to-from), late: r.Float64()})
-	}
 	return v, nil
 }
 
 // verify makes both runs and compares them.
 func (v *verifier) verify(ctx context.Context) (verifyReport, error) {
-	report := verifyReport{Steps: v.steps, Kills: []kill{}, Differences: []string{}}
+	report := verifyReport{Kills: []kill{}, Differences: []string{}}
 	if err := v.unbroken(ctx); err != nil {
 		return report, err
 	}
@@ -148,6 +141,7 @@ func (v *verifier) verify(ctx context.Context) (verifyReport, error) {
 	if err != nil {
 		return report, err
 	}
+	report.Steps = v.steps
 	if report.Kills = append(report.Kills, killed...); len(killed) == 0 {
 		return report, fmt.Errorf("the run ended before it could be killed; take more --steps")
 	}

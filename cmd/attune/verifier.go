@@ -15,17 +15,19 @@ import (
 	"time"
 
 	"attune/internal/obs"
+	"attune/internal/rng"
 )
 
 // verifier makes a run twice, each in processes of its own: unbroken, and killed and resumed.
 type verifier struct {
 	s       streams
 	program string
-	args    []string // of train, for both
-	dir     string   // of both runs
-	steps   int
-	all     int // threads of the run; 0 = as many as there are cores
-	kills   []moment
+	args    []string      // of train, for both
+	dir     string        // of both runs
+	steps   int           // the last step; behind unbroken, the last that the run took
+	times   int           // to kill it
+	seed    uint64        // of the moments
+	all     int           // threads of the run; 0 = as many as there are cores
 	step    time.Duration // how long one takes
 }
 
@@ -44,19 +46,33 @@ func (v *verifier) unbroken(ctx context.Context) error {
 	if _, err := p.run(ctx, nil); err != nil {
 		return fmt.Errorf("the unbroken run failed: %w", err)
 	}
-	if !p.first.IsZero() {
-		v.step = time.Since(p.first) / time.Duration(v.steps)
+	if p.done < 1 {
+		return fmt.Errorf("the unbroken run took no step in %s", p.metrics)
 	}
+	v.steps = p.done
+	v.step = time.Since(p.first) / time.Duration(v.steps)
 	return nil
+}
+
+// moments are one in each part of the way, so that none waits for a step that is behind it.
+func (v *verifier) moments() (list []moment) {
+	r := rng.New(v.seed, rng.Hash("verify-resume"))
+	n := min(v.times, v.steps)
+	for i := range n {
+		from, to := i*v.steps/n, (i+1)*v.steps/n
+		list = append(list, moment{after: from + r.Intn(to-from), late: r.Float64()})
+	}
+	return list
 }
 
 // killed makes the run that is killed, and says where it was.
 func (v *verifier) killed(ctx context.Context) (list []kill, err error) {
-	for i, m := range append(v.kills, moment{}) {
+	moments := v.moments()
+	for i, m := range append(moments, moment{}) {
 		threads := v.threads(i)
 		at := &m
-		label := fmt.Sprintf("killed %d of %d times: step", i, len(v.kills))
-		if i == len(v.kills) {
+		label := fmt.Sprintf("killed %d of %d times: step", i, len(moments))
+		if i == len(moments) {
 			at, label = nil, "resumed: step"
 		}
 		p := v.part(label, v.parted(), threads)
