@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -202,6 +203,25 @@ func TestBestStateIsNotWritten(t *testing.T) {
 		return nil
 	}
 	if res := mustTrain(t, r); res.BestStep != 8 || res.LoadedBest || res.BestDamaged == nil || res.Trained.Steps != steps || res.NotSaved != nil {
+		t.Errorf("%+v", res)
+	}
+}
+
+// A checkpoint of the best step that another part of the run left there, one whose steps were lost, is not the best state.
+func TestBestStateOfALostPart(t *testing.T) {
+	o := Options{EvalEvery: 4, LoadBest: true, Store: store(t.TempDir(), 99), Snapshot: true}
+	lost := newRun(t, o)
+	lost.Schedule.LearningRate /= 2
+	mustTrain(t, lost)
+	r := newRun(t, o) // which does not know of it
+	bestAt8(r)
+	r.Events.BeforeSave = func(step int) error {
+		if step == 8 {
+			return errors.New("no space left on device")
+		}
+		return nil
+	}
+	if res := mustTrain(t, r); res.BestStep != 8 || res.LoadedBest || res.BestDamaged == nil || !strings.Contains(res.BestDamaged.Error(), "step-000008") || res.Trained.Steps != steps {
 		t.Errorf("%+v", res)
 	}
 }

@@ -178,6 +178,10 @@ func (r *Run) finish(res *Result) error {
 		res.BestDamaged = fmt.Errorf("load the best state: %w", err)
 		return nil
 	}
+	if c.BestStep != s.BestStep || c.BestLoss == nil || *c.BestLoss != *s.BestLoss {
+		res.BestDamaged = fmt.Errorf("load the best state: %s is of an earlier part of the run, which took these steps otherwise", c.Dir)
+		return c.Close()
+	}
 	res.LoadedBest = true
 	res.Trained = State{Steps: c.Step, TrainedTokens: c.TrainedTokens, Eval: s.BestLoss, Identity: c.Identity}
 	return errors.Join(r.Session.LoadTrained(reader(c.Weights)), c.Close())
