@@ -129,10 +129,10 @@ func (s *Store) open(dir string, step int) (*Checkpoint, error) {
 			return nil, damaged(path, name)
 		}
 	}
-	if c.Weights, err = safetensors.Open(filepath.Join(path, weightsName)); err != nil {
+	if c.Weights, err = safetensors.OpenIn(s.FS, filepath.Join(dir, weightsName)); err != nil {
 		return nil, fault(path, err)
 	}
-	if c.Optimizer, err = safetensors.Open(filepath.Join(path, optimizerName)); err != nil {
+	if c.Optimizer, err = safetensors.OpenIn(s.FS, filepath.Join(dir, optimizerName)); err != nil {
 		return nil, errors.Join(fault(path, err), c.Weights.Close())
 	}
 	return c, nil

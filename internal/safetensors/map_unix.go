@@ -5,12 +5,18 @@ package safetensors
 import (
 	"os"
 
+	"attune/internal/disk"
+
 	"golang.org/x/sys/unix"
 )
 
-// mapFile maps the first size bytes of f for reading.
-func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
-	b, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
+// mapFile maps the first size bytes of f for reading, or reads them where f is no file of the system's.
+func mapFile(f disk.File, size int64) ([]byte, func() error, error) {
+	file, ok := f.(*os.File)
+	if !ok {
+		return copied(f, size)
+	}
+	b, err := unix.Mmap(int(file.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,8 +7,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 
+	"attune/internal/disk"
 	"attune/internal/smallfile"
 )
 
@@ -51,6 +54,20 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open weights: %w", err)
 	}
+	return open(f, path)
+}
+
+// OpenIn is Open of a file of fs: below an open directory, it is that directory's whatever its path has come to mean.
+func OpenIn(fs disk.FS, name string) (*File, error) {
+	f, err := fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open weights: %w", err)
+	}
+	return open(f, fs.Path(name))
+}
+
+// open maps a file and closes it.
+func open(f disk.File, path string) (*File, error) {
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
@@ -68,6 +85,15 @@ func Open(path string) (*File, error) {
 		return nil, errors.Join(fmt.Errorf("read %s: %w: %w", path, ErrInvalid, err), unmap())
 	}
 	return s, nil
+}
+
+// copied is what a file holds, read.
+func copied(f disk.File, size int64) ([]byte, func() error, error) {
+	b := make([]byte, size)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, nil, err
+	}
+	return b, func() error { return nil }, nil
 }
 
 // parse fills in tensors and metadata from the header of s.data.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -250,4 +251,54 @@ func TestRelease(t *testing.T) {
 
 func write(path string, tensors []Tensor, metadata map[string]string) error {
 	return disk.Create(disk.OS(), path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
+}
+
+// Below an open directory a file is that directory's, whatever its path has come to mean, and a link out of it is none.
+func TestOpenIn(t *testing.T) {
+	parent := t.TempDir()
+	dir, path := filepath.Join(parent, "run"), filepath.Join(parent, "run", "x.safetensors")
+	one := func(b byte) []Tensor { return []Tensor{{Name: "t", Dtype: "U8", Shape: []int{1}, Data: []byte{b}}} }
+	if err := write(path, one(1), nil); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := os.Rename(dir, dir+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(path, one(2), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, filepath.Join(dir+"-away", "link")); err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string]disk.FS{"a file of the system's": disk.In(root), "another": other{disk.In(root)}} {
+		f, err := OpenIn(d, "x.safetensors")
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := f.Data("t"); got[0] != 1 {
+			t.Errorf("%s: the tensor is %v, of the directory that took the name", name, got)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if f, err := OpenIn(d, "link"); !errors.Is(err, disk.ErrOutside) {
+			t.Errorf("%s: a link led outside: %v, %v", name, f, err)
+		}
+	}
+}
+
+// other is a disk whose files are not the system's.
+type other struct{ disk.FS }
+
+func (o other) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
+	f, err := o.FS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return struct{ disk.File }{f}, nil
 }
