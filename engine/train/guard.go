@@ -42,7 +42,7 @@ const fewest = 8
 
 // judge says what is to be done about a step of this loss and this norm of the gradient, NaN where the loss was no number
 // and the norm was not asked for. A spike is a loss or a norm that is more than ZScore standard deviations above the mean of
-// those in the window, once it is half full, and has eight; what falls is none. (OLMo-core's SkipStepOptimizer judges so.)
+// those in the window, once it is half full, and has eight; what falls is none. (After OLMo-core's SkipStepOptimizer.)
 func (g Guard) judge(seen *checkpoint.GuardState, loss, norm float64) verdict {
 	if !isFinite(loss) {
 		return verdict{policy: orStop(g.NonFinite), why: fmt.Sprintf("the loss is %g", loss)}
