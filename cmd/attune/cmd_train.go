@@ -116,4 +116,7 @@ func logPlan(log *zap.Logger, plan planReport) {
 	}
 	log.Info("planned", zap.Int("steps", plan.Steps), zap.Int64("trainable", plan.Trainable), zap.String("device", plan.Device), zap.String("dtype", plan.Dtype),
 		zap.String("memory", mib(plan.Memory.Total)), zap.Int("recomputed_layers", plan.Recomputed))
+	if plan.NoCopy > 0 {
+		log.Warn(plan.inForeground())
+	}
 }
