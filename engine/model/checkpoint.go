@@ -8,6 +8,7 @@ import (
 
 	"attune/engine/nn"
 	"attune/internal/safetensors"
+	"attune/internal/wholedir"
 	"attune/kernels"
 
 	G "gorgonia.org/gorgonia"
@@ -32,6 +33,10 @@ type Tensor struct {
 // Open reads the directory's config.json and maps its weights, and checks that they fit: every missing, extra and mis-shaped
 // tensor is named in one error, which wraps ErrWeights.
 func Open(dir string) (*Checkpoint, error) {
+	return wholedir.Read(dir, func() (*Checkpoint, error) { return open(dir) })
+}
+
+func open(dir string) (*Checkpoint, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err

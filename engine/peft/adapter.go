@@ -40,6 +40,10 @@ type Adapter struct {
 // Load opens an adapter directory. Settings that attune does not have (DoRA, rank patterns, trained biases, ...) are
 // an error naming them; whether the weights fit a model is Check's to say.
 func Load(dir string) (*Adapter, error) {
+	return wholedir.Read(dir, func() (*Adapter, error) { return load(dir) })
+}
+
+func load(dir string) (*Adapter, error) {
 	path := filepath.Join(dir, ConfigName)
 	b, err := smallfile.Read(path, maxConfig)
 	if err != nil {

@@ -1,9 +1,13 @@
 package peft
 
 import (
+	"errors"
 	"maps"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"attune/engine/nn"
 	"attune/internal/disk"
 	"attune/internal/disk/disktest"
 	"attune/internal/wholedir"
@@ -46,4 +50,47 @@ func TestEveryFaultOfSave(t *testing.T) {
 			t.Errorf("left: %v, %v", left, err)
 		}
 	}}.Run(t)
+}
+
+// An adapter that is read while a run publishes another over it has config and weights of one of them.
+func TestLoadWhileAnotherIsPublished(t *testing.T) {
+	wide := onQuery
+	wide.R, wide.Alpha = 2*onQuery.R, 2*onQuery.Alpha
+	m, dir := tiny(t), filepath.Join(t.TempDir(), "adapter")
+	b := map[int]*nn.Builder{onQuery.R: adapted(t, m, onQuery), wide.R: adapted(t, m, wide)}
+	save := func(c Config) error { return Save(disktest.New(disk.OS()), dir, c, values(b[c.R]), Card{}) }
+	if err := save(onQuery); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := errors.Join(save(wide), save(onQuery)); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for range 1000 {
+		a, err := Load(dir)
+		if err != nil {
+			if strings.Contains(err.Error(), "replaced over and over") {
+				continue
+			}
+			t.Fatal(err)
+		}
+		if err := errors.Join(a.Check(a.Config, b[a.Config.R].Params()), a.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
 }
