@@ -113,10 +113,14 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, given func(f
 		g.Stops = nil
 	}
 	w := bufio.NewWriter(s.out)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if !o.asJSON {
 		g.OnText = func(t string) {
 			_, _ = w.WriteString(t) // the error stays in w until the last Flush
-			_ = w.Flush()
+			if w.Flush() != nil {
+				cancel() // nobody reads on
+			}
 		}
 	}
 	for i, ids := range prompts {

@@ -190,11 +190,11 @@ func hostileFiles() []hostileFile {
 		{"run file: dots", with("run.toml", "model = \"m\"\nrun_dir = \"r\"\ndata.train = [{path = \"rows.jsonl\"}]\n[template_kwargs.a"+strings.Repeat(".a", 1<<18)+"]\n"), "config show -c $/run.toml", exitUsage, "dots", false},
 		{"run file: JSON", with("run.json", strings.Repeat(`{"a":`, 1<<17)), "config show -c $/run.json", exitUsage, "depth", false},
 
-		{"state: device", endless("run/checkpoints/step-000004/state.json"), resuming, exitFailed, "state.json is a device", false},
+		{"state: device", endless("run/checkpoints/step-000004/state.json"), resuming, exitFailed, "leads out of the directory", false},
 		{"state: pipe", pipe("run/checkpoints/step-000004/state.json"), resuming, exitFailed, "state.json is a pipe", false},
 		{"state: depth", with("run/checkpoints/step-000004/state.json", strings.Repeat("[", 1<<20)), resuming, exitFailed, "state.json", false},
 		{"state: weights in a pipe", pipe("run/checkpoints/step-000004/weights.safetensors"), resuming, exitFailed, "is a pipe", false},
-		{"run.json: pipe", pipe("run/run.json"), resuming, exitFailed, "run.json is a pipe", false},
+		{"run.json: pipe", pipe("run/run.json"), resuming, exitUsage, "run.json is a pipe", false},
 		{"run.json: depth", with("run/run.json", strings.Repeat("[", 1<<20)), resuming, exitFailed, "run.json", false},
 
 		{"rows: device", endless("rows.jsonl"), planning, exitData, "64 MiB", false},

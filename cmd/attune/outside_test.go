@@ -95,6 +95,6 @@ func TestNamesInRunDir(t *testing.T) {
 		if err := errors.Join(os.Mkdir(path, 0o755), unix.Mkfifo(pipe, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, exitUsage, []string{pipe + " is in the way"}, l.with(lesson{"run_dir": path}).args("train")...)
+		wantCode(t, exitUsage, []string{pipe + " is ", "; remove it, or set another run_dir"}, l.with(lesson{"run_dir": path}).args("train")...)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"attune/internal/disk"
+	"attune/internal/smallfile"
 )
 
 // runDir is the directory of one run, locked while it is open.
@@ -105,8 +106,12 @@ func (d *runDir) ordinary() error {
 			return fmt.Errorf("look at run_dir: %w", err)
 		case st.Mode()&fs.ModeSymlink != 0:
 			return usagef("%s is a symbolic link, and a run writes in its run_dir only; remove the link, or set another run_dir", d.file(name))
-		case st.Mode().Type() != want[name]:
-			return usagef("%s is in the way of a run's own %s; remove it, or set another run_dir", d.file(name), map[bool]string{true: "directory", false: "file"}[want[name].IsDir()])
+		case !want[name].IsDir():
+			if err := smallfile.Regular(d.file(name), st); err != nil {
+				return usagef("%w; remove it, or set another run_dir", err)
+			}
+		case !st.IsDir():
+			return usagef("%s is no directory, as a run makes one of that name; remove it, or set another run_dir", d.file(name))
 		}
 	}
 	return nil
