@@ -127,8 +127,11 @@ func (r *record) keep(done int) error {
 	if err := disk.WriteFile(r.dir.fs, runYAML, append([]byte(head), c.YAML(false)...)); err != nil {
 		return fmt.Errorf("write %s: %w", runYAML, err)
 	}
+	if err := r.dir.writeJSON(runJSON, r.p); err != nil {
+		return err
+	}
 	r.written = true
-	return r.dir.writeJSON(runJSON, r.p)
+	return nil
 }
 
 // templateFile is the name of run_dir's under which a template of that SHA-256 is kept.
