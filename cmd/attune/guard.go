@@ -20,19 +20,29 @@ func leftOut(e train.GuardEvent, bar *obs.Progress, metrics *obs.Metrics, record
 	for _, err := range e.Passed {
 		log.Warn("checkpoint cannot be used, and is passed over", zap.Error(err))
 	}
-	said := fmt.Sprintf("step %d is left out: %s", e.To, e.Why)
 	if e.Back >= 0 {
-		said = fmt.Sprintf("step %d: %s; back to step %d, and on behind step %d", e.To, e.Why, e.Back, e.To)
 		if err := metrics.Cut(e.Back); err != nil {
 			return err
 		}
 	}
 	bar.Done() // the next step draws it again, below
-	log.Warn(said)
+	log.Warn(warning(e))
 	for _, l := range e.Lines() {
 		if err := record(l); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// warning is what went wrong, where, and what is done about it.
+func warning(e train.GuardEvent) string {
+	what := fmt.Sprintf("step %d: %s", e.To, e.Why)
+	if e.Rows != "" {
+		what += fmt.Sprintf(" (rows %s)", e.Rows)
+	}
+	if e.Back >= 0 {
+		return fmt.Sprintf("%s; back to step %d, and on behind step %d", what, e.Back, e.To)
+	}
+	return what + "; the step is left out"
 }

@@ -38,10 +38,10 @@ func TestBrokenModelIsNamed(t *testing.T) {
 	for _, dtype := range []string{"float32", "bfloat16"} {
 		for _, method := range []string{"lora", "full"} {
 			l := smallLesson(t, lesson{"model": dir, "compute.dtype": dtype, "method": method})
-			named := "not a finite number; first linear " + weight + " (layer 1): " + weight + " itself is +Inf at element 77 (1 such elements)"
+			named := "not a finite number; first linear " + weight + " (layer 1): " + weight + " itself is +Inf at element 77 (1 such in all)"
 			wantCode(t, exitFailed, []string{"evaluate after step 0: the loss is NaN: " + named}, l.args("train")...)
 			delete(l, "data.eval")
-			wantCode(t, exitFailed, []string{"step 1: the loss is NaN: " + named, "guard.nonfinite: skip"}, l.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")}).args("train")...)
+			wantCode(t, exitFailed, []string{"step 1: the loss is NaN: " + named + "; take the model's files anew, or lower train.learning_rate and go on from an earlier checkpoint"}, l.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")}).args("train")...)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func skipped(t *testing.T, runDir string) map[int]string {
 // out, which is said in the log, in metrics.jsonl and at the end.
 func TestSpikePolicies(t *testing.T) {
 	stop := odd(t, lesson{"guard.spike": "stop"})
-	wantCode(t, exitFailed, []string{"step 17: spike: gradient norm 3.9 is ", "standard deviations above the last 8; look at the rows of the step", "guard.spike: skip"}, stop.args("train")...)
+	wantCode(t, exitFailed, []string{"step 17: spike: gradient norm 3.9 is ", "standard deviations above the last 8; look at the rows of the step (", "/odd.jsonl:65-68), lower train.learning_rate", "guard.spike: skip"}, stop.args("train")...)
 	skip := stop.with(lesson{"guard.spike": "skip"})
 	wantCode(t, exitUsage, []string{"recipe"}, skip.args("train", "--resume")...)
 	skip.train(t, "--resume", "--allow-change", "recipe")
@@ -123,7 +123,7 @@ func TestSpikePolicies(t *testing.T) {
 			}
 		}
 		log, err := os.ReadFile(filepath.Join(l.runDir(), logName))
-		if err != nil || !strings.Contains(o.stderr, "step 17") || strings.Count(string(log), "\"level\":\"warn\"") != 2 {
+		if err != nil || !strings.Contains(o.stderr, "/odd.jsonl:65-68") || strings.Count(string(log), "\"level\":\"warn\"") != 2 {
 			t.Errorf("%s: %v\n%s", policy, err, log)
 		}
 		if bytes.Equal(product(t, l.runDir()), product(t, off.runDir())) {

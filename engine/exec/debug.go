@@ -21,11 +21,11 @@ type NonFiniteError struct {
 
 // Error implements error.
 func (e *NonFiniteError) Error() string {
-	elements := fmt.Sprintf("is %g at element %d (%d such elements)", e.Value, e.Index, e.Count)
+	elements := fmt.Sprintf("is %g at element %d (%d such in all)", e.Value, e.Index, e.Count)
 	if e.Bound != "" {
-		return fmt.Sprintf("%v: %s itself %s: take the model's files anew, or an earlier checkpoint", e.Step, e.Bound, elements)
+		return fmt.Sprintf("%v: %s itself %s", e.Step, e.Bound, elements)
 	}
-	return fmt.Sprintf("%v: output %d %s: its inputs were finite still; lower the learning rate, or look at this layer's weights", e.Step, e.Output, elements)
+	return fmt.Sprintf("%v: output %d %s, of finite inputs", e.Step, e.Output, elements)
 }
 
 func (r *Runner) checkFinite(i int) error {

@@ -247,7 +247,7 @@ func TestCheckFinite(t *testing.T) {
 		bound  string // "" = the weight is finite, and what it makes is not
 		says   string
 	}{
-		{"layers.1.gate", 5, float32(math.Inf(1)), "layers.1.gate", "linear layers.1.gate (layer 1): layers.1.gate itself is +Inf at element 5 (1 such elements)"},
+		{"layers.1.gate", 5, float32(math.Inf(1)), "layers.1.gate", "linear layers.1.gate (layer 1): layers.1.gate itself is +Inf at element 5 (1 such in all)"},
 		{"layers.1.gate", 5, math.MaxFloat32, "", "linear layers.1.gate (layer 1): output 0 is "},
 	} {
 		m := build(t, exectest.Small())

@@ -180,7 +180,7 @@ func TestFindNonFinite(t *testing.T) {
 					}
 					return was
 				})
-			}, "linear model.layers.1.mlp.up_proj.weight (layer 1): model.layers.1.mlp.up_proj.weight itself is +Inf at element 77 (1 such elements)",
+			}, "linear model.layers.1.mlp.up_proj.weight (layer 1): model.layers.1.mlp.up_proj.weight itself is +Inf at element 77 (1 such in all)",
 				func(e *exec.NonFiniteError) bool { return !e.Step.Backward }},
 			{"an overflow", func(s *session.Session, d *session.Device) {
 				set(t, s, d, "model.layers.1.self_attn.v_proj.weight", func(int, float32) float32 { return 3e38 })

@@ -19,6 +19,7 @@ type GuardEvent struct {
 	From, To int     // the steps; To is the one whose numbers went wrong
 	Back     int     // the step of the checkpoint that the run went back to; -1 = none
 	Why      string  // what was wrong with To
+	Rows     string  // where the rows of To are; "" = it was in an evaluation
 	Passed   []error // newer checkpoints that were to be gone back to and cannot be used
 }
 
@@ -59,13 +60,17 @@ func (r *Run) leaveOut(step int, v verdict, find func() (where, err error)) erro
 		v.why = fmt.Sprintf("%s; first %v", v.why, where)
 		err = fmt.Errorf("%w; first %w", err, where)
 	}
+	var rows string
+	if find != nil { // it is the step's rows that went wrong
+		rows = r.rows(step)
+	}
 	switch {
 	case often:
-		return fmt.Errorf("step %d: %w; the run left steps out %d times before (%s), and guard.most is %d: %s", step, err, seen.Interventions, spans(seen.Skipped), r.Guard.Most, v.cure())
+		return fmt.Errorf("step %d: %w; the run left steps out %d times before (%s), and guard.most is %d: %s", step, err, seen.Interventions, spans(seen.Skipped), r.Guard.Most, r.cure(err, rows))
 	case v.policy == Stop:
-		return fmt.Errorf("step %d: %w; %s, or leave such steps out with guard.%s: skip", step, err, v.cure(), map[bool]string{true: "spike", false: "nonfinite"}[v.finite])
+		return fmt.Errorf("step %d: %w; %s; guard.%s: skip leaves such steps out", step, err, r.cure(err, rows), map[bool]string{true: "spike", false: "nonfinite"}[v.finite])
 	}
-	e := GuardEvent{From: step, To: step, Back: -1, Why: v.why}
+	e := GuardEvent{From: step, To: step, Back: -1, Why: v.why, Rows: rows}
 	if v.policy == Rollback {
 		if err := r.goBack(&e); err != nil {
 			return fmt.Errorf("step %d: %s; go back to a checkpoint: %w", step, v.why, err)
@@ -81,12 +86,43 @@ func (r *Run) leaveOut(step int, v verdict, find func() (where, err error)) erro
 	return nil
 }
 
-// cure is what helps against numbers that go wrong.
-func (v verdict) cure() string {
-	if v.finite {
-		return "look at the rows of the step, lower train.learning_rate or train.max_grad_norm"
+// cure is what helps against numbers that went wrong as err says, in a step of these rows; "" = it is no step's.
+func (r *Run) cure(err error, rows string) string {
+	var bad *exec.NonFiniteError
+	switch {
+	case errors.As(err, &bad) && r.Session.Value(bad.Bound).Buf != nil:
+		return "take the model's files anew, or lower train.learning_rate and go on from an earlier checkpoint"
+	case !errors.Is(err, optim.ErrNonFinite):
+		return fmt.Sprintf("look at the rows of the step (%s), lower train.learning_rate or train.max_grad_norm", rows)
+	case rows != "":
+		return fmt.Sprintf("lower train.learning_rate, or set compute.dtype: float32; the step's rows are %s", rows)
 	}
 	return "lower train.learning_rate, or set compute.dtype: float32"
+}
+
+// rows is where the rows of a step are: the first few stretches of lines.
+func (r *Run) rows(step int) string {
+	examples, _, err := r.Data.Step(step - 1)
+	if err != nil || len(examples) == 0 {
+		return "not readable any more"
+	}
+	var said []string
+	for i, left := 0, 4; i < len(examples); left-- {
+		if left == 0 {
+			return fmt.Sprintf("%s and %d more", strings.Join(said, ", "), len(examples)-i)
+		}
+		first := examples[i].Position
+		n := 1
+		for i+n < len(examples) && examples[i+n].File == first.File && examples[i+n].Line == first.Line+n {
+			n++
+		}
+		where := fmt.Sprintf("%s:%d", first.File, first.Line)
+		if n > 1 {
+			where += fmt.Sprintf("-%d", first.Line+n-1)
+		}
+		said, i = append(said, where), i+n
+	}
+	return strings.Join(said, ", ")
 }
 
 // spans tells what was left out and why.
@@ -131,7 +167,8 @@ func (r *Run) notANumber(ctx context.Context, loss float64) error {
 	} else if !errors.As(err, &bad) {
 		return err
 	}
-	return fmt.Errorf("the loss is %g: %w; first %w; %s", loss, optim.ErrNonFinite, err, verdict{}.cure())
+	err = fmt.Errorf("the loss is %g: %w; first %w", loss, optim.ErrNonFinite, err)
+	return fmt.Errorf("%w; %s", err, r.cure(err, ""))
 }
 
 // errNotAgain is what was not finite first, where nothing is.

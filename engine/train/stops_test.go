@@ -25,8 +25,8 @@ func TestGuardStops(t *testing.T) {
 		guard Guard
 		says  []string
 	}{
-		{false, Guard{}, []string{"step 17: the loss is NaN: not a finite number; first linear_cross_entropy", "lower train.learning_rate, or set compute.dtype: float32, or leave such steps out with guard.nonfinite: skip"}},
-		{true, guardOf(Stop), []string{"step 17: spike: gradient norm 151.3 is 944 standard deviations above the last 8; look at the rows of the step, lower train.learning_rate or train.max_grad_norm, or leave such steps out with guard.spike: skip"}},
+		{false, Guard{}, []string{"step 17: the loss is NaN: not a finite number; first linear_cross_entropy", "lower train.learning_rate, or set compute.dtype: float32; the step's rows are rows.jsonl:65-68; guard.nonfinite: skip leaves such steps out"}},
+		{true, guardOf(Stop), []string{"step 17: spike: gradient norm 151.3 is 944 standard deviations above the last 8; look at the rows of the step (rows.jsonl:65-68), lower train.learning_rate or train.max_grad_norm; guard.spike: skip leaves such steps out"}},
 		{false, Guard{NonFinite: Skip, Most: 1}, []string{"step 20: the loss is NaN: not a finite number; first linear_cross_entropy", "the run left steps out 1 times before (step 17: the loss is NaN), and guard.most is 1: lower train.learning_rate"}},
 		{true, Guard{Spike: Skip, ZScore: 3, Window: 8, Most: 1}, []string{"step 20: spike: ", "the run left steps out 1 times before (step 17: spike: gradient norm 151.3 is"}},
 		{true, Guard{Spike: Rollback, ZScore: 3, Window: 8, Most: 1}, []string{"step 20: spike: ", "the run left steps out 1 times before (steps 13 to 17: spike: gradient norm 151.3 is"}},
