@@ -120,3 +120,32 @@ func TestEveryKindOfFailureInARun(t *testing.T) {
 		}
 	}
 }
+
+// Lines that the disk refuses for a while are in metrics.jsonl in the end, whole and in order; the run says when they begin
+// to wait and when they no longer do, and has no checkpoint that counts on them meanwhile.
+func TestMetricsWait(t *testing.T) {
+	whole, l := shortLesson(t), shortLesson(t)
+	whole.train(t)
+	refused := 0
+	o, _ := onDisk(t, func(f *disktest.Faults) {
+		f.When(func(op disktest.Op) bool {
+			if op.Kind == "write" && op.Name == metricsName {
+				refused++
+				return refused > 2 && refused < 7
+			}
+			return false
+		}, disktest.Short(syscall.ENOSPC))
+	}, l.args("train")...)
+	if o.code != exitOK {
+		t.Fatalf("exit code %d\n%s", o.code, o.stderr)
+	}
+	at := 0
+	for _, says := range []string{"metrics.jsonl cannot be written; its lines wait in memory", "metrics.jsonl is whole again"} {
+		if i := strings.Index(o.stderr[at:], says); i < 0 || strings.Count(o.stderr, says) != 1 {
+			t.Errorf("%q is not said once, in order, in\n%s", says, o.stderr)
+		} else {
+			at += i
+		}
+	}
+	sameRun(t, whole.runDir(), l.runDir())
+}

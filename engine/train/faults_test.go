@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -122,5 +123,38 @@ func TestFullDisk(t *testing.T) {
 	}
 	if saved == 0 || saved == sizes {
 		t.Errorf("%d of %d runs saved their last state: the sizes show nothing", saved, sizes)
+	}
+}
+
+// An old checkpoint that cannot be removed is told of and ends nothing; where it can be again, it goes.
+func TestAnOldCheckpointStays(t *testing.T) {
+	broken := errors.New("the disk is broken")
+	removals := 0
+	r, _ := onFaults(t, func(f *disktest.Faults) {
+		f.When(func(op disktest.Op) bool {
+			if op.Kind == "rename" && strings.HasSuffix(op.Name, "/step-000008") {
+				removals++
+				return removals == 1
+			}
+			return false
+		}, disktest.Fail(broken))
+	})
+	list := saved(r)
+	if res := mustTrain(t, r); res.NotSaved != nil {
+		t.Error(res.NotSaved)
+	}
+	stayed := 0
+	for _, s := range *list {
+		if s.Err != nil {
+			t.Errorf("that of step %d was not written: %v", s.Step, s.Err)
+		}
+		if errors.Is(s.Left, broken) {
+			stayed++
+		} else if s.Left != nil {
+			t.Error(s.Left)
+		}
+	}
+	if entries, err := r.Store.FS.ReadDir(r.Store.Root); stayed != 1 || len(entries) != 1 || err != nil {
+		t.Errorf("told of %d times; at the end there are %v, %v", stayed, entries, err)
 	}
 }
