@@ -27,9 +27,13 @@ func microBatches(b *bench, rt *rapid.T) {
 	near(rt, fmt.Sprintf("rows of %d tokens", c.micro), rounding(c.dtype), b.run(rt, c), whole)
 }
 
-// threads: their number changes no bit.
+// threads: their number changes no bit. Half of the models are wide enough for the work of a kernel to be split.
 func threads(b *bench, rt *rapid.T) {
 	c := b.draw(rt)
+	if rapid.Bool().Draw(rt, "wide") {
+		c.model.HiddenSize, c.model.IntermediateSize, c.schedule.Steps = 160, 416, 1
+		c.schedule.Warmup = 0
+	}
 	c.micro = rows(rt, "micro_batch_tokens")
 	one := b.run(rt, c)
 	c.threads = rapid.IntRange(2, 5).Draw(rt, "threads")
