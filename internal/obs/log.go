@@ -3,9 +3,7 @@
 package obs
 
 import (
-	"fmt"
 	"io"
-	"os"
 
 	"attune/internal/disk"
 
@@ -28,9 +26,9 @@ func NewLogger(console io.Writer, fs disk.FS, name string, debug bool) (*zap.Log
 	cores := []zapcore.Core{zapcore.NewCore(zapcore.NewConsoleEncoder(ec), zapcore.Lock(zapcore.AddSync(console)), said)}
 	closeFile := func() error { return nil }
 	if name != "" {
-		f, err := fs.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		f, err := openLog(fs, name)
 		if err != nil {
-			return nil, nil, fmt.Errorf("open log: %w", err)
+			return nil, nil, err
 		}
 		jc := zap.NewProductionEncoderConfig()
 		jc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
