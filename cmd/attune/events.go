@@ -45,7 +45,7 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 		OnSave: func(s train.Saved) error {
 			switch {
 			case s.Err == nil:
-				log.Debug("checkpoint", zap.Int("step", s.Step), zap.String("dir", s.Dir), zap.Int64("bytes", s.Bytes), zap.Duration("held", s.Held), zap.Duration("took", s.Took))
+				log.Debug("checkpoint", zap.Int("step", s.Step), zap.String("dir", s.Dir), zap.Int64("bytes", s.Bytes), zap.Duration("held", s.Held), zap.Duration("waited", s.Waited), zap.Duration("took", s.Took))
 				logHealth(log, s.Step)
 			case !s.Last: // of the last one the result says it
 				log.Warn(fmt.Sprintf("checkpoint of step %d not written: %v; %s; training goes on", s.Step, s.Err, stands(s)))

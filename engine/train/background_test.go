@@ -50,7 +50,7 @@ func TestStepsGoOnWhileACheckpointIsWritten(t *testing.T) {
 		t.Errorf("began to write %v, want %v", asked, want)
 	}
 	for i, s := range *list {
-		if s.Err != nil || s.Left != nil || s.Step != asked[i] || s.Dir != r.Store.Dir(s.Step) || s.Stands != s.Step || s.Last != (s.Step == steps) || s.Bytes == 0 || s.Held <= 0 {
+		if s.Err != nil || s.Left != nil || s.Step != asked[i] || s.Dir != r.Store.Dir(s.Step) || s.Stands != s.Step || s.Last != (s.Step == steps) || s.Bytes == 0 || s.Held <= 0 || s.Waited > s.Held {
 			t.Errorf("%+v", s)
 		}
 	}

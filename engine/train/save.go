@@ -14,7 +14,8 @@ import (
 // Saved is what became of a checkpoint.
 type Saved struct {
 	checkpoint.Saved
-	Held   time.Duration // training stood still for it
+	Held   time.Duration // training stood still for it: to copy the state, and
+	Waited time.Duration // of that, because the write was not over
 	Stands int           // the step of the newest checkpoint of this run that is written; -1 = there is none
 	Last   bool          // the state at the end: if it is not written, nothing goes on
 }
@@ -24,6 +25,7 @@ type saves struct {
 	writer    *checkpoint.Writer // nil = there are no checkpoints
 	copy      snapshot
 	held      time.Duration // for the write under way
+	waited    time.Duration
 	heldInAll time.Duration
 	last      bool  // the write under way is that of the state at the end
 	whole     int   // the step of the newest checkpoint that is written
@@ -104,8 +106,11 @@ func (r *Run) save(background bool) error {
 		r.saves.held = time.Since(begin)
 		return nil
 	}
-	r.saves.writer.Write(st, r.stay(st), weights, moments, before)
 	r.saves.held = time.Since(begin)
+	written := time.Now()
+	r.saves.writer.Write(st, r.stay(st), weights, moments, before)
+	r.saves.waited = time.Since(written)
+	r.saves.held += r.saves.waited
 	return r.told(r.saves.writer.Done())
 }
 
@@ -117,7 +122,8 @@ func (r *Run) settle() error {
 	begin := time.Now()
 	done := r.saves.writer.Wait()
 	if len(done) > 0 {
-		r.saves.held += time.Since(begin)
+		r.saves.waited = time.Since(begin)
+		r.saves.held += r.saves.waited
 	}
 	return r.told(done)
 }
@@ -135,12 +141,12 @@ func (r *Run) told(done []checkpoint.Saved) error {
 		} else if s.Step == r.state.Step {
 			r.saved = false
 		}
-		x := Saved{Saved: s, Held: w.held, Stands: -1, Last: w.last}
+		x := Saved{Saved: s, Held: w.held, Waited: w.waited, Stands: -1, Last: w.last}
 		if w.any {
 			x.Stands = w.whole
 		}
 		w.heldInAll += w.held
-		w.held = 0
+		w.held, w.waited = 0, 0
 		if r.Events.OnSave != nil {
 			errs = append(errs, r.Events.OnSave(x))
 		}
