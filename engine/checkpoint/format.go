@@ -50,12 +50,29 @@ func decodeState(b []byte, step int) (State, sums, error) {
 		return State{}, nil, fmt.Errorf("%w: %s is of step %d", ErrCorrupt, stateName, st.Step)
 	case st.Updates < 0 || st.Updates > st.Step:
 		return State{}, nil, fmt.Errorf("%w: %s has %d updates in %d steps", ErrCorrupt, stateName, st.Updates, st.Step)
+	case !st.Guard.sound():
+		return State{}, nil, fmt.Errorf("%w: %s: what the guard saw and left out does not fit together", ErrCorrupt, stateName)
 	case st.Random.Order != orderScheme:
 		return State{}, nil, fmt.Errorf("version %d of the order of rows; this version of attune has %d: %s", st.Random.Order, orderScheme, cure)
 	case st.Random.Dropout != dropoutScheme:
 		return State{}, nil, fmt.Errorf("version %d of dropout; this version of attune has %d: %s", st.Random.Dropout, dropoutScheme, cure)
 	}
 	return st.State, st.Files, nil
+}
+
+// sound says whether a run may have come to it.
+func (g *GuardState) sound() bool {
+	if g == nil {
+		return true
+	}
+	last := 0
+	for _, s := range g.Skipped {
+		if s.From < 1 || s.From > s.To || s.To < last {
+			return false
+		}
+		last = s.To
+	}
+	return len(g.Losses) == len(g.Norms) && g.Interventions == len(g.Skipped)
 }
 
 const cure = "resume with the version that wrote it, or take another run_dir"

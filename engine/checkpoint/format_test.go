@@ -126,6 +126,7 @@ func TestLaterVersionsAreRefusedByName(t *testing.T) {
 func TestStatesThatCannotBe(t *testing.T) {
 	for from, to := range map[string]string{
 		`"format": 2`: `"format": 0`, `"format": 2,`: ``, `"step": 2`: `"step": 5`, `"updates": 2`: `"updates": 3`, `"updates": 2,`: `"updates": -1,`, `"total": 99`: `"total": "x"`,
+		`"losses": [`: `"losses": [0,`, `"interventions": 1`: `"interventions": 0`, `"from": 1`: `"from": 0`, `"to": 1`: `"to": 0`,
 	} {
 		if step, skipped := latest(t, edited(t, from, to)); step != 1 || skipped != 1 {
 			t.Errorf("%s: step %d is used, %d passed over", to, step, skipped)
