@@ -5,7 +5,6 @@ import (
 
 	"attune/engine/checkpoint"
 	"attune/engine/train"
-	"attune/internal/wholedir"
 
 	"go.uber.org/zap"
 )
@@ -13,9 +12,6 @@ import (
 // latest opens the newest whole checkpoint, nil where there is none, and says in what this run is another one by now. What is
 // not allowed of that is refused.
 func (j *job) latest(dir *runDir, store *checkpoint.Store, identity map[string]string, allowed []string, log *zap.Logger) (*checkpoint.Checkpoint, *changes, error) {
-	if err := errors.Join(store.Sweep(), wholedir.Sweep(dir.fs, ".", ""), wholedir.Sweep(dir.fs, templatesDir, "")); err != nil {
-		return nil, nil, err
-	}
 	c, skipped, err := store.Latest()
 	if err != nil {
 		return nil, nil, err

@@ -8,6 +8,7 @@ import (
 	"attune/engine/checkpoint"
 	"attune/engine/train"
 	"attune/internal/obs"
+	"attune/internal/wholedir"
 
 	"go.uber.org/zap"
 )
@@ -20,6 +21,9 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 		return err
 	}
 	store := &checkpoint.Store{FS: dir.fs, Root: checkpointsDir, Keep: cfg.Checkpoint.Keep, KeepEvery: cfg.Checkpoint.KeepEvery}
+	if err := errors.Join(store.Sweep(), wholedir.Sweep(dir.fs, ".", ""), wholedir.Sweep(dir.fs, templatesDir, "")); err != nil {
+		return err
+	}
 	var from *checkpoint.Checkpoint // nil = the beginning
 	var x *changes                  // since then
 	if o.resume {

@@ -31,7 +31,7 @@ func (s *spill) settle() error {
 		return nil
 	}
 	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, ".attune-rows-*")
+		f, err := os.CreateTemp(s.dir, ".attune-rows.tmp-*") // of wholedir.Sweep's, where a kill comes between this and Remove
 		if err == nil {
 			err = os.Remove(f.Name())
 		}
