@@ -25,9 +25,13 @@ func Create(d FS, name string, fill func(io.Writer) error) (err error) {
 	if err := MakeDir(d, parent); err != nil {
 		return fmt.Errorf("write %s: %w", d.Path(name), err)
 	}
+	perm := fs.FileMode(0o644)
+	if st, err := d.Lstat(name); err == nil && st.Mode().IsRegular() {
+		perm = st.Mode().Perm() // what nobody else could read stays so
+	}
 	var f File
 	temp, err := Temp(name, func(temp string) (err error) {
-		f, err = d.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		f, err = d.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
 		return err
 	})
 	if err != nil {

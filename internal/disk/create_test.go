@@ -50,6 +50,13 @@ func TestCreate(t *testing.T) {
 		if st, err := d.Lstat(name); err != nil || st.Mode().Perm() != 0o644 {
 			t.Errorf("mode %v (%v); others could not read it", st.Mode(), err)
 		}
+		if err := os.Chmod(d.Path(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		put(t, d, name, "private")
+		if st, err := d.Lstat(name); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v (%v); it was 0600", st.Mode(), err)
+		}
 		if err := WriteFile(d, at("new/dir"), nil); err == nil {
 			t.Error("a file took the place of a directory")
 		}
