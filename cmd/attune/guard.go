@@ -20,6 +20,9 @@ func leftOut(e train.GuardEvent, bar *obs.Progress, metrics *obs.Metrics, record
 	for _, err := range e.Passed {
 		log.Warn("checkpoint cannot be used, and is passed over", zap.Error(err))
 	}
+	if e.Left != nil {
+		log.Warn("an old checkpoint stays", zap.Error(e.Left))
+	}
 	if e.Back >= 0 {
 		if err := metrics.Cut(e.Back); err != nil {
 			return err

@@ -82,9 +82,7 @@ func (r *Run) goBack(e *GuardEvent) error {
 	if err = errors.Join(err, c.Close()); err != nil {
 		return fmt.Errorf("%s: %w", c.Dir, err)
 	}
-	if err := r.Store.Drop(c.Step+1, r.state.Step); err != nil { // before metrics.jsonl is cut: a checkpoint counts on its lines
-		return err
-	}
+	e.Left = r.Store.Drop(c.Step+1, r.state.Step) // before metrics.jsonl is cut: a checkpoint counts on its lines
 	seconds := r.state.Seconds
 	r.state, r.evaluated = c.State, -1
 	r.state.Seconds = seconds

@@ -21,6 +21,7 @@ type GuardEvent struct {
 	Why      string  // what was wrong with To
 	Rows     string  // where the rows of To are; "" = it was in an evaluation
 	Passed   []error // newer checkpoints that were to be gone back to and cannot be used
+	Left     error   // why checkpoints of what was gone back from are still there
 }
 
 // LeftOut is a step that was left out, a line of metrics.jsonl.

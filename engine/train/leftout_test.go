@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"math"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"attune/data/loader"
 	"attune/engine/checkpoint"
 	"attune/engine/optim"
 	"attune/internal/disk"
+	"attune/internal/disk/disktest"
 )
 
 // guarded is a run whose steps 17 and 20 go wrong: their rows are of what is not taught, or their loss is no number.
@@ -244,28 +247,56 @@ func TestLeftOutAndResumed(t *testing.T) {
 	}
 }
 
-// The rows of a step are named by the stretches of lines that they lie on, the first few of them.
-func TestRows(t *testing.T) {
-	for want, lines := range map[string][]int{
-		"a:5":                               {5},
-		"a:5-7":                             {5, 6, 7},
-		"a:7, a:6, a:5":                     {7, 6, 5},
-		"a:1-2, a:9, a:3-4, a:8 and 2 more": {1, 2, 9, 3, 4, 8, 6, 7},
-		"a:1, b:2":                          {1, -2},
-	} {
-		es := count(len(lines))
-		for i, line := range lines {
-			es[i].File, es[i].Line = "a", line
-			if line < 0 {
-				es[i].File, es[i].Line = "b", -line
+// Killed or without power at any operation around a rollback, a run goes on to the bytes of the unbroken one.
+func TestKilledAroundARollback(t *testing.T) {
+	start := func(prepare func(*disktest.Faults)) (*Run, *disktest.Faults) {
+		r, faults := onFaults(t, prepare)
+		o := r.Options
+		o.Guard, o.SaveEvery, o.EvalEvery = guardOf(Rollback), 6, 5
+		return guarded(t, o, true), faults
+	}
+	whole, faults := start(func(*disktest.Faults) {})
+	mustTrain(t, whole)
+	first := -1
+	ops := faults.Ops()
+	for i, op := range ops {
+		if first < 0 && strings.Contains(op.Name, "step-000015") {
+			first = i
+		}
+	}
+	dropped := slices.IndexFunc(ops[first:], func(op disktest.Op) bool { return op.Kind == "rename" && strings.HasSuffix(op.Name, "/step-000015") })
+	if first < 0 || dropped < 0 {
+		t.Fatalf("that of step 15 is not written, or not dropped: %v", ops)
+	}
+	for i := first; i < len(ops); i += 3 {
+		r, faults := start(func(f *disktest.Faults) { f.At(i, disktest.Die()) })
+		_, _ = r.Train(t.Context(), t.Context()) // what it could not do is its last words: its process would be gone
+		if i%2 == 0 {
+			if err := faults.PowerCut(); err != nil {
+				t.Fatal(err)
 			}
 		}
-		l, err := loader.New([]loader.Source{{Name: "rows", Set: loader.SetOf(es), Weight: 1, Repeat: 1}}, loader.Options{ExamplesPerStep: len(es), Steps: 1})
-		if err != nil {
+		again := guarded(t, r.Options, true)
+		again.Store = healed(t, r).Store
+		c, _, err := again.Store.Latest()
+		if err != nil || c == nil {
+			t.Fatalf("operation %d, %s: nothing to go on from: %v", i, ops[i], err)
+		}
+		if err := errors.Join(again.Resume(c), c.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if got := (&Run{Data: l}).rows(1); got != want {
-			t.Errorf("%v: %q, want %q", lines, got, want)
+		from := again.Done()
+		mustTrain(t, again)
+		if !reflect.DeepEqual(all(t, again), all(t, whole)) {
+			t.Errorf("operation %d, %s: gone on with from step %d, it ends with other weights", i, ops[i], from)
 		}
+	}
+	broken := errors.New("the disk is broken")
+	r, _ := start(func(f *disktest.Faults) { f.At(first+dropped, disktest.Fail(broken)) })
+	var left error
+	r.Events.OnGuard = func(e GuardEvent) error { left = errors.Join(left, e.Left); return nil }
+	mustTrain(t, r)
+	if !errors.Is(left, broken) || !reflect.DeepEqual(all(t, r), all(t, whole)) {
+		t.Errorf("what cannot be dropped: %v", left)
 	}
 }

@@ -294,3 +294,29 @@ func TestLeftOutCounts(t *testing.T) {
 		}
 	})
 }
+
+// The rows of a step are named by the stretches of lines that they lie on, the first few of them.
+func TestRows(t *testing.T) {
+	for want, lines := range map[string][]int{
+		"a:5":                               {5},
+		"a:5-7":                             {5, 6, 7},
+		"a:7, a:6, a:5":                     {7, 6, 5},
+		"a:1-2, a:9, a:3-4, a:8 and 2 more": {1, 2, 9, 3, 4, 8, 6, 7},
+		"a:1, b:2":                          {1, -2},
+	} {
+		es := count(len(lines))
+		for i, line := range lines {
+			es[i].File, es[i].Line = "a", line
+			if line < 0 {
+				es[i].File, es[i].Line = "b", -line
+			}
+		}
+		l, err := loader.New([]loader.Source{{Name: "rows", Set: loader.SetOf(es), Weight: 1, Repeat: 1}}, loader.Options{ExamplesPerStep: len(es), Steps: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Run{Data: l}).rows(1); got != want {
+			t.Errorf("%v: %q, want %q", lines, got, want)
+		}
+	}
+}
