@@ -74,10 +74,8 @@ func campaign(ctx context.Context, kills int, seed uint64, program, shared strin
 		}
 		done += r.kills
 		l.rounds++
-		for _, d := range r.differs {
-			fmt.Printf("round %d, %s, after %d kills (%s), in %s: %s\n", round, l.name, r.kills, r.story(), r.dir, d)
-		}
 		if len(r.differs) > 0 {
+			r.complain(round)
 			wrong++
 		} else if err := os.RemoveAll(r.dir); err != nil {
 			return wrong, err

@@ -155,5 +155,14 @@ func (r *run) compare() (err error) {
 	return err
 }
 
-// story is where the run was killed, in order.
-func (r *run) story() string { return strings.Join(r.where, ", ") }
+// complain prints in what the run differs, the first few things of it.
+func (r *run) complain(round int) {
+	const most = 5
+	fmt.Printf("round %d, %s, killed %d times (%s), in %s:\n", round, r.name, r.kills, strings.Join(r.where, ", "), r.dir)
+	for _, d := range r.differs[:min(most, len(r.differs))] {
+		fmt.Println("  " + d)
+	}
+	if n := len(r.differs) - most; n > 0 {
+		fmt.Printf("  and %d more\n", n)
+	}
+}
