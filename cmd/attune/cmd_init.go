@@ -67,7 +67,7 @@ func runInit(s streams, path string, o initOptions) error {
 		"# Paths are relative to this file. model, data.train and run_dir must be there and data.eval may be; any other key that\n" +
 		"# is left out has the value shown here.\n\n"
 	if err := disk.WriteFile(disk.OS(), path, append([]byte(head), c.YAML(true)...)); err != nil {
-		return fmt.Errorf("write run file: %w", err)
+		return err
 	}
 	_, err = fmt.Fprintf(s.out, "wrote %s\n", path)
 	return err

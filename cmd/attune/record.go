@@ -125,7 +125,7 @@ func (r *record) keep(done int) error {
 	c.Absolute()
 	head := "# The run file as it was understood, with every default filled in.\n"
 	if err := disk.WriteFile(r.dir.fs, runYAML, append([]byte(head), c.YAML(false)...)); err != nil {
-		return fmt.Errorf("write %s: %w", runYAML, err)
+		return err
 	}
 	if err := r.dir.writeJSON(runJSON, r.p); err != nil {
 		return err

@@ -131,11 +131,8 @@ func (d *runDir) close() error {
 
 func (d *runDir) writeJSON(name string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		err = disk.WriteFile(d.fs, name, append(b, '\n'))
-	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return nil
+	return disk.WriteFile(d.fs, name, append(b, '\n'))
 }
