@@ -172,6 +172,23 @@ func TestOtherHeldOutRowsBeginAnew(t *testing.T) {
 	}
 }
 
+// A run that stopped early goes on once it would not have stopped.
+func TestEarlyStopIsTakenBack(t *testing.T) {
+	l := smallLesson(t, kinds()["early stopping"].lesson)
+	l.train(t)
+	at := newest(t, l.runDir()).Step
+	if at >= 24 {
+		t.Fatalf("it did not stop early: %d steps", at)
+	}
+	for _, c := range []struct{ patience, steps int }{{3, at}, {0, 24}} {
+		l["eval.early_stopping_patience"] = c.patience
+		o := l.train(t, "--resume", "--allow-change", "recipe")
+		if step := newest(t, l.runDir()).Step; step != c.steps || strings.Contains(o.stderr, "had stopped early") != (step > at) {
+			t.Errorf("patience %d: %d steps, want %d\n%s", c.patience, step, c.steps, o.stderr)
+		}
+	}
+}
+
 // Another micro-batch is allowed: it is said that the run is equal to rounding from there, and it is.
 func TestAnotherMicroBatchIsEqualToRounding(t *testing.T) {
 	whole := smallLesson(t, lesson{"train.steps": 12, "train.learning_rate": 0.002, "lora.dropout": 0})
