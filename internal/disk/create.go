@@ -88,7 +88,7 @@ func Temp(name string, mk func(temp string) error) (string, error) {
 func IsTemp(base string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(base, ".")
 	i := strings.LastIndex(name, tempInfix)
-	if !ok || i < 1 {
+	if !ok || i < 1 || strings.Trim(name[i+len(tempInfix):], "0123456789-") != "" { // somebody else's
 		return "", false
 	}
 	return name[:i], true

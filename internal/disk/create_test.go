@@ -88,7 +88,7 @@ func TestTempNamesThatAreTaken(t *testing.T) {
 
 func TestIsTemp(t *testing.T) {
 	for name, want := range map[string]string{
-		".x.tmp-12-3": "x", ".a.tmp-b.tmp-1": "a.tmp-b", "x.tmp-1": "", ".x": "", "": "", ".tmp-1": "", ".lock": "", "..tmp-1": "", ".x.tmp": "",
+		".x.tmp-12-3": "x", ".a.tmp-b.tmp-1": "a.tmp-b", "x.tmp-1": "", ".x": "", "": "", ".tmp-1": "", ".lock": "", ".x.tmp-mine": "", ".x.tmp-1.bak": "", "..tmp-1": "", ".x.tmp": "",
 	} {
 		if got, ok := IsTemp(name); got != want || ok != (want != "") {
 			t.Errorf("%q: %q, %v", name, got, ok)
