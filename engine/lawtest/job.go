@@ -68,7 +68,7 @@ func (b *bench) startFrom(rt *rapid.T, c trial, m *model.Checkpoint, adapter fun
 		loader.Options{ExamplesPerStep: c.perStep, Steps: c.schedule.Steps, Shuffle: c.shuffle, Seed: c.seed})
 	must(err)
 	j := &job{rt: rt, trial: c, steps: map[int]train.Step{}, evals: map[int]train.Evaluation{}, Run: &train.Run{Session: s, Optimizer: adam, Data: rows,
-		Options: train.Options{Schedule: c.schedule, MicroTokens: c.micro, PadID: c.pad, EvalEvery: c.judged, LoadBest: c.best, Guard: c.guard}}}
+		Options: train.Options{Schedule: c.schedule, MicroTokens: c.micro, PadID: c.pad, EvalEvery: c.judged, LoadBest: c.best, Patience: c.patience, Guard: c.guard}}}
 	if c.judged > 0 {
 		j.Eval = loader.NewHeld([]*loader.Set{loader.SetOf(c.examples)}, c.micro, c.pad).Batches()
 	}

@@ -103,6 +103,7 @@ func resumed(b *bench, rt *rapid.T) {
 	c := b.draw(rt)
 	if c.judged = rapid.IntRange(0, 3).Draw(rt, "eval.every"); c.judged > 0 {
 		c.best = rapid.Bool().Draw(rt, "load_best")
+		c.patience = rapid.IntRange(0, 2).Draw(rt, "patience")
 	}
 	b.breakUp(rt, c)
 }

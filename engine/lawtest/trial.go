@@ -28,6 +28,7 @@ type trial struct {
 	adam     optim.Options
 	judged   int  // steps between evaluations; 0 = none
 	best     bool // ends with the best evaluated weights
+	patience int  // evaluations without a better loss before the run stops; 0 = never
 	guard    train.Guard
 
 	threads   int
