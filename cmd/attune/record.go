@@ -117,7 +117,11 @@ func (r *record) keep(done int) error {
 		return nil
 	}
 	if r.tmpl != nil {
-		if err := disk.WriteFile(r.dir.fs, templateFile(r.tmpl.SHA256()), []byte(r.tmpl.Source())); err != nil {
+		err := disk.MakeDir(r.dir.fs, templatesDir)
+		if err == nil {
+			err = disk.WriteFile(r.dir.fs, templateFile(r.tmpl.SHA256()), []byte(r.tmpl.Source()))
+		}
+		if err != nil {
 			return fmt.Errorf("keep the chat template: %w", err)
 		}
 	}

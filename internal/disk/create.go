@@ -18,13 +18,9 @@ const tempInfix = ".tmp-"
 var made atomic.Int64
 
 // Create writes a file whole or not at all: fill writes it under a temporary name beside it, it is synced, takes its
-// place in one step, and its name is synced. Missing parents are made. What a kill leaves is wholedir.Sweep's to remove.
+// place in one step, and its name is synced. What a kill leaves is wholedir.Sweep's to remove.
 func Create(d FS, name string, fill func(io.Writer) error) (err error) {
 	name = filepath.Clean(name)
-	parent := filepath.Dir(name)
-	if err := MakeDir(d, parent); err != nil {
-		return fmt.Errorf("write %s: %w", d.Path(name), err)
-	}
 	perm := fs.FileMode(0o644)
 	if st, err := d.Lstat(name); err == nil && st.Mode().IsRegular() {
 		perm = st.Mode().Perm() // what nobody else could read stays so
@@ -57,7 +53,7 @@ func Create(d FS, name string, fill func(io.Writer) error) (err error) {
 		return fmt.Errorf("write %s: %w", d.Path(name), err)
 	}
 	whole = true
-	if err := d.SyncDir(parent); err != nil {
+	if err := d.SyncDir(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write %s: %w", d.Path(name), err)
 	}
 	return nil

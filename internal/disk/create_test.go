@@ -60,6 +60,9 @@ func TestCreate(t *testing.T) {
 		if err := WriteFile(d, at("new/dir"), nil); err == nil {
 			t.Error("a file took the place of a directory")
 		}
+		if err := WriteFile(d, at("new/missing/y"), nil); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("in a directory that is not there: %v", err)
+		}
 		if err := WriteFile(d, at("new/dir/x/y"), nil); err == nil {
 			t.Error("a file was made under a file")
 		}

@@ -37,7 +37,11 @@ func rooted(t *testing.T, dir string) FS {
 
 func put(t *testing.T, d FS, name, text string) {
 	t.Helper()
-	if err := WriteFile(d, name, []byte(text)); err != nil {
+	err := MakeDir(d, filepath.Dir(name))
+	if err == nil {
+		err = WriteFile(d, name, []byte(text))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

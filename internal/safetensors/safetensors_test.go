@@ -258,7 +258,7 @@ func TestOpenIn(t *testing.T) {
 	parent := t.TempDir()
 	dir, path := filepath.Join(parent, "run"), filepath.Join(parent, "run", "x.safetensors")
 	one := func(b byte) []Tensor { return []Tensor{{Name: "t", Dtype: "U8", Shape: []int{1}, Data: []byte{b}}} }
-	if err := write(path, one(1), nil); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o755), write(path, one(1), nil)); err != nil {
 		t.Fatal(err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -269,7 +269,7 @@ func TestOpenIn(t *testing.T) {
 	if err := os.Rename(dir, dir+"-away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(path, one(2), nil); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o755), write(path, one(2), nil)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(path, filepath.Join(dir+"-away", "link")); err != nil {

@@ -74,7 +74,7 @@ func TestEveryFault(t *testing.T) {
 func TestEveryFaultOfASweep(t *testing.T) {
 	disktest.Every{
 		Before: func(d disk.FS) error {
-			return errors.Join(disk.WriteFile(d, ".dir.tmp-1-1/old/a", []byte("old")), disk.WriteFile(d, ".dir.tmp-1-1/new/a", []byte("half")),
+			return errors.Join(disk.MakeDir(d, ".dir.tmp-1-1/old"), disk.MakeDir(d, ".dir.tmp-1-1/new"), disk.WriteFile(d, ".dir.tmp-1-1/old/a", []byte("old")), disk.WriteFile(d, ".dir.tmp-1-1/new/a", []byte("half")),
 				disk.WriteFile(d, ".other.tmp-1-1", []byte("half")), disk.WriteFile(d, "other", []byte("whole")))
 		},
 		Do: func(d disk.FS) error { return Sweep(d, ".", "") },
@@ -92,7 +92,12 @@ func TestEveryFaultOfASweep(t *testing.T) {
 // disk.Create's files are held to the same.
 func TestEveryFaultOfAFile(t *testing.T) {
 	put := func(text string) func(disk.FS) error {
-		return func(d disk.FS) error { return disk.WriteFile(d, "in/here/file", []byte(text)) }
+		return func(d disk.FS) error {
+			if err := disk.MakeDir(d, "in/here"); err != nil {
+				return err
+			}
+			return disk.WriteFile(d, "in/here/file", []byte(text))
+		}
 	}
 	look := func(before map[string]string) func(*testing.T, disk.FS, bool) {
 		return func(t *testing.T, d disk.FS, done bool) {

@@ -72,7 +72,7 @@ func want(t *testing.T, f *Faults, dir string, list ...string) {
 
 func TestOpsAreThoseThatChangeSomething(t *testing.T) {
 	both(t, func(t *testing.T, f *Faults, at func(string) string) {
-		must(t, disk.WriteFile(f, at("a/b/x"), []byte("text")), f.Rename(at("a/b/x"), at("a/y")), f.Exchange(at("a/y"), at("a/b")), f.RemoveAll(at("a/b")), f.Remove(at("a/y")))
+		must(t, disk.MakeDir(f, at("a/b")), disk.WriteFile(f, at("a/b/x"), []byte("text")), f.Rename(at("a/b/x"), at("a/y")), f.Exchange(at("a/y"), at("a/b")), f.RemoveAll(at("a/b")), f.Remove(at("a/y")))
 		file, err := f.OpenFile(at("z"), os.O_CREATE|os.O_RDWR, 0o644)
 		must(t, err)
 		must(t, file.Truncate(3), file.Close())

@@ -35,7 +35,7 @@ func TestPowerCut(t *testing.T) {
 			return errors.Join(put(f, at("x"), "0123"), synced(f, at("x")), f.SyncDir(at("")))
 		}, []string{"x=0123"}, []string{"x=0123"}},
 		{"by Create", nil, func(f *Faults, at func(string) string) error {
-			return disk.WriteFile(f, at("a/x"), []byte("0123"))
+			return put1("a/x", "0123")(f, at)
 		}, []string{"a/", "a/x=0123"}, []string{"a/", "a/x=0123"}},
 		{"a rename before the bytes are synced", put1("x", "old"), func(f *Faults, at func(string) string) error {
 			return errors.Join(put(f, at("y"), "new!"), f.Rename(at("y"), at("x")))
@@ -111,7 +111,9 @@ func TestPowerCut(t *testing.T) {
 }
 
 func put1(name, text string) func(f *Faults, at func(string) string) error {
-	return func(f *Faults, at func(string) string) error { return disk.WriteFile(f, at(name), []byte(text)) }
+	return func(f *Faults, at func(string) string) error {
+		return errors.Join(disk.MakeDir(f, filepath.Dir(at(name))), disk.WriteFile(f, at(name), []byte(text)))
+	}
 }
 
 func edit(f disk.FS, name string, flag int, do func(disk.File) error) error {
