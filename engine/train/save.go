@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"attune/engine/checkpoint"
+	"attune/engine/exec"
 	"attune/engine/optim"
 	"attune/internal/safetensors"
+	"attune/kernels"
 )
 
 // Saved is what became of a checkpoint.
@@ -40,6 +42,16 @@ func (r *Run) beginSaves() {
 		return
 	}
 	r.saves = saves{writer: r.Store.NewWriter(), whole: r.state.Step, any: r.saved}
+	if !r.Snapshot {
+		return
+	}
+	var size int64
+	for _, p := range r.Session.Params() {
+		if p.Trained {
+			size += SnapshotBytes(aligned(exec.Type{Dtype: kernels.Float32, Shape: p.Shape}.Bytes()))
+		}
+	}
+	_ = r.saves.copy.prepare(r.Session.Host, size) // if there is none, a save asks once more, and does without
 }
 
 // newlySaved tells of the writes that are over by now.

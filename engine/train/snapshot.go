@@ -3,6 +3,7 @@ package train
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"attune/engine/exec"
 	"attune/internal/safetensors"
@@ -13,28 +14,49 @@ import (
 func SnapshotBytes(trained int64) int64 { return 3 * trained }
 
 // snapshot is memory for a copy of a state. It lies outside the Go heap, whose garbage is collected by how much is alive,
-// is asked for at the first copy and stays until the end of the run.
+// and stays until the end of the run. Memory that is touched for the first time is slow to come, on some machines twenty times
+// slower than the copy: it is touched beside the first steps.
 type snapshot struct {
-	memory []byte
-	free   func() error
+	memory  []byte
+	free    func() error
+	touched sync.WaitGroup
+	enough  atomic.Bool
 }
 
 // pieceBytes is how much one goroutine copies at a time.
 const pieceBytes = 4 << 20
+
+// pageBytes is how much memory comes with one byte of it, at least.
+const pageBytes = 4096
+
+// prepare asks host for the memory that take will need.
+func (s *snapshot) prepare(host func(bytes int64) ([]byte, func() error, error), size int64) (err error) {
+	if s.memory, s.free, err = host(size); err != nil {
+		s.memory = nil
+		return err
+	}
+	memory := s.memory
+	s.touched.Go(func() {
+		for at := 0; at < len(memory) && !s.enough.Load(); at += pageBytes {
+			memory[at] = 0
+		}
+	})
+	return nil
+}
 
 // take copies tensors, on all cores: what copying is bound by, memory, a single one does not exhaust. host gives memory. What
 // was taken before is overwritten.
 func (s *snapshot) take(host func(bytes int64) ([]byte, func() error, error), tensors []safetensors.Tensor) ([]safetensors.Tensor, error) {
 	var size int64
 	for _, t := range tensors {
-		size += aligned(t)
+		size += aligned(int64(len(t.Data)))
 	}
 	if s.memory == nil {
-		var err error
-		if s.memory, s.free, err = host(size); err != nil {
+		if err := s.prepare(host, size); err != nil {
 			return nil, err
 		}
 	}
+	s.rest()
 	type piece struct{ dst, src []byte }
 	pieces := make(chan piece)
 	var g sync.WaitGroup
@@ -55,16 +77,20 @@ func (s *snapshot) take(host func(bytes int64) ([]byte, func() error, error), te
 			end := min(n, off+pieceBytes)
 			pieces <- piece{copies[i].Data[off:end], t.Data[off:end]}
 		}
-		at += aligned(t)
+		at += aligned(int64(len(t.Data)))
 	}
 	close(pieces)
 	g.Wait()
 	return copies, nil
 }
 
-// aligned is the room of a tensor in a snapshot.
-func aligned(t safetensors.Tensor) int64 {
-	return (int64(len(t.Data)) + exec.Align - 1) / exec.Align * exec.Align
+// aligned is the room in a snapshot of a tensor of so many bytes.
+func aligned(bytes int64) int64 { return (bytes + exec.Align - 1) / exec.Align * exec.Align }
+
+// rest ends the touching: what is left of it comes with the copy.
+func (s *snapshot) rest() {
+	s.enough.Store(true)
+	s.touched.Wait()
 }
 
 // close gives the memory back.
@@ -72,6 +98,7 @@ func (s *snapshot) close() error {
 	if s.memory == nil {
 		return nil
 	}
+	s.rest()
 	s.memory = nil
 	return s.free()
 }

@@ -27,7 +27,14 @@ func TestSnapshot(t *testing.T) {
 		}
 		tensors = append(tensors, safetensors.Tensor{Name: string(rune('a' + i)), Dtype: "F32", Shape: []int{n / 4}, Data: data})
 	}
-	var first *byte
+	var size int64
+	for _, x := range tensors {
+		size += aligned(int64(len(x.Data)))
+	}
+	if err := s.prepare(device.Host, size); err != nil {
+		t.Fatal(err)
+	}
+	first := &s.memory[0]
 	for round := range 3 {
 		var was [][]byte
 		for _, x := range tensors {
@@ -47,10 +54,8 @@ func TestSnapshot(t *testing.T) {
 				t.Errorf("round %d: %s is not what it was", round, c.Name)
 			}
 		}
-		if at := &copies[0].Data[0]; round > 0 && at != first {
-			t.Error("the next snapshot lies elsewhere")
-		} else {
-			first = at
+		if &copies[0].Data[0] != first {
+			t.Error("the snapshot lies elsewhere than was prepared")
 		}
 	}
 }
@@ -61,6 +66,9 @@ func TestNoSnapshot(t *testing.T) {
 	full := errors.New("no memory")
 	none := func(int64) ([]byte, func() error, error) { return nil, nil, full }
 	if _, err := s.take(none, []safetensors.Tensor{{Name: "a", Data: make([]byte, 8)}}); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	if err := s.prepare(none, 8); !errors.Is(err, full) || s.memory != nil {
 		t.Error(err)
 	}
 	if err := s.close(); err != nil {
