@@ -22,7 +22,7 @@ func processor(isa string) func(threads int) (*session.Device, error) {
 
 // The processor keeps the laws with the instruction set that is chosen for it.
 func TestProcessor(t *testing.T) {
-	lawtest.Run(t, lawtest.Setup{Open: processor(""), Checks: 20})
+	lawtest.Run(t, lawtest.Setup{Open: processor("")})
 }
 
 // The other instruction sets of this machine, and plain Go, keep them, too.

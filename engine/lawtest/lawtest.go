@@ -30,7 +30,7 @@ type Setup struct {
 	Dtypes []kernels.Dtype
 	// Models are model_types; nil = all there are.
 	Models []string
-	// Checks is how many trials a law is held to, where -rapid.checks does not say.
+	// Checks is how many trials a law is held to, where -rapid.checks does not say; 0 = 20.
 	Checks int
 }
 
@@ -71,6 +71,9 @@ func Run(t *testing.T, s Setup) {
 	}
 	if s.Models == nil {
 		s.Models = model.Types()
+	}
+	if s.Checks == 0 {
+		s.Checks = 20
 	}
 	b := newBench(s, t.TempDir())
 	t.Cleanup(func() {
