@@ -19,12 +19,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// bench is what trials share: devices, which keep nothing of a run, and models, which are only read.
+// bench is what trials share: devices, which keep nothing of a run, and the model of the newest.
 type bench struct {
 	setup   Setup
 	dir     string
 	devices map[int]*session.Device
-	models  map[string]*model.Checkpoint
+	made    string // what the model was made by
+	base    *model.Checkpoint
 	faults  faults
 }
 
@@ -35,14 +36,11 @@ type faults struct {
 }
 
 func newBench(s Setup, dir string) *bench {
-	return &bench{setup: s, dir: dir, devices: map[int]*session.Device{}, models: map[string]*model.Checkpoint{}}
+	return &bench{setup: s, dir: dir, devices: map[int]*session.Device{}}
 }
 
 func (b *bench) close() error {
-	var errs []error
-	for _, m := range b.models {
-		errs = append(errs, m.Close())
-	}
+	errs := []error{b.forget()}
 	for _, d := range b.devices {
 		errs = append(errs, d.Close())
 	}
@@ -93,23 +91,37 @@ func (b *bench) threads(rt *rapid.T, n int) *session.Device {
 	return d
 }
 
-// model is that of a trial. New makes norms 1 and biases 0, which hides a norm or a bias that is left out: here they are
-// random too.
+// model is that of a trial, made once for all its runs. New makes norms 1 and biases 0, which hides a norm or a bias that
+// is left out: here they are random too.
 func (b *bench) model(rt *rapid.T, o model.NewOptions) *model.Checkpoint {
 	key := fmt.Sprintf("%+v", o)
-	if m, ok := b.models[key]; ok {
-		return m
+	if b.base != nil && b.made == key {
+		return b.base
 	}
-	m, err := b.newModel(o)
+	err := b.forget()
+	if err == nil {
+		b.base, err = b.newModel(o)
+	}
 	if errors.Is(err, model.ErrUnsupported) && o.SlidingWindow > 0 {
 		o.SlidingWindow = 0
-		m, err = b.newModel(o)
+		b.base, err = b.newModel(o)
 	}
 	if err != nil {
 		rt.Fatalf("a model for the trial: %v", err)
 	}
-	b.models[key] = m
-	return m
+	b.made = key
+	return b.base
+}
+
+// forget removes the model of the trials so far.
+func (b *bench) forget() error {
+	if b.base == nil {
+		return nil
+	}
+	dir := filepath.Dir(b.base.Dir)
+	err := b.base.Close()
+	b.base = nil
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 func (b *bench) newModel(o model.NewOptions) (*model.Checkpoint, error) {
