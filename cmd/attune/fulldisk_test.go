@@ -149,3 +149,24 @@ func TestMetricsWait(t *testing.T) {
 	}
 	sameRun(t, whole.runDir(), l.runDir())
 }
+
+// A run whose best state could not be written publishes its last one and says so, in words and in the summary's JSON.
+func TestBestStateIsNotThere(t *testing.T) {
+	l := shortLesson(t).with(lesson{"eval.load_best_model_at_end": true, "eval.early_stopping_threshold": 0.1}) // so that step 4 is the best
+	plain := l.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "eval.load_best_model_at_end": false})
+	plain.train(t)
+	for _, flag := range []string{"--json=false", "--json"} {
+		l := l.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+		o, _ := onDisk(t, func(f *disktest.Faults) {
+			f.When(func(op disktest.Op) bool { return op.Kind == "write" && strings.Contains(op.Name, "step-000004") }, disktest.Short(syscall.ENOSPC))
+		}, l.args("train", flag)...)
+		says := "warning: " + bestDamaged
+		if flag == "--json" {
+			says = `"best_damaged": true`
+		}
+		if o.code != exitOK || !strings.Contains(o.stdout, says) || !strings.Contains(o.stderr, bestDamaged) || !strings.Contains(o.stderr, "checkpoint of step 4 not written") {
+			t.Errorf("exit code %d\n%s\n%s", o.code, o.stdout, o.stderr)
+		}
+		sameRun(t, plain.runDir(), l.runDir())
+	}
+}
