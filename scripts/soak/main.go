@@ -1,10 +1,10 @@
 // Soak trains for as long as is asked, with an evaluation and a checkpoint every few steps, and looks at the process at
-// each checkpoint: memory, open files, threads, goroutines, the time of a step. What is more in the last third of the run
-// than in the first one leaks; it exits with 1 then.
+// each checkpoint: memory, open files, threads, goroutines, processor time. What is more in the last third of the run than in
+// the first one leaks; it exits with 1 then.
 //
 //	go build -o bin/attune ./cmd/attune && go run ./scripts/soak --minutes 30 --attune bin/attune
 //
-// Times mean something on a quiet machine only: --slower says how much of it is allowed.
+// Steps are held to be steady in processor time, which other work on the machine moves little; wall-clock time is told besides.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 	flag.StringVar(&o.model, "model", filepath.Join(".cache", "smollm2"), "model directory; where it is not, a small one is made")
 	flag.StringVar(&o.shared, "shared", filepath.Join("..", "shared"), "the reference data; where it is not, rows are made")
 	flag.IntVar(&o.every, "every", 5, "steps between checkpoints, and between evaluations")
-	flag.Float64Var(&o.slower, "slower", 0.05, "how much longer the median step of the last third may take than that of the first")
+	flag.Float64Var(&o.slower, "slower", 0.05, "how much more processor time a token of the last third may take than one of the first")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // health is what the program itself says at a checkpoint, in its log.
@@ -25,7 +26,8 @@ type health struct {
 // sample is the process at a checkpoint.
 type sample struct {
 	health
-	anon         int64 // RssAnon, bytes: what is mapped from files is not the program's own
+	anon         int64         // RssAnon, bytes: what is mapped from files is not the program's own
+	cpu          time.Duration // of all its threads since it began
 	fds, threads int
 }
 
@@ -56,9 +58,30 @@ func look(pid int, h health) (sample, error) {
 			s.threads = int(n)
 		}
 	}
+	if s.cpu, err = cpuTime(filepath.Join(proc, "stat")); err != nil {
+		return s, err
+	}
 	open, err := os.ReadDir(filepath.Join(proc, "fd"))
 	s.fds = len(open)
 	return s, err
+}
+
+// tick is the unit of times in /proc, on every Linux that Go runs on.
+const tick = 10 * time.Millisecond
+
+// cpuTime is fields 14 and 15 of proc_pid_stat(5).
+func cpuTime(path string) (time.Duration, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // the name before it may have blanks
+	if len(f) < 13 {
+		return 0, fmt.Errorf("%s: %q", path, b)
+	}
+	user, err := strconv.ParseInt(f[11], 10, 64)
+	system, serr := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * tick, errors.Join(err, serr)
 }
 
 // follow reads a file that grows.

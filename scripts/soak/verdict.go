@@ -38,16 +38,34 @@ func judge(samples []sample, steps []step, slower float64) (leaks int, err error
 		first, last := median(a, m.of), median(b, m.of)
 		line(m.what, m.format, first, last, m.most(first))
 	}
-	x, y := steps[:len(steps)/3], steps[len(steps)-len(steps)/3:]
-	// of a token, since steps have rows of other lengths
-	perToken := func(s step) float64 { return 1e6 * s.Seconds / float64(s.Padded) }
-	first, last := median(x, perToken), median(y, perToken)
-	line("a token of a step, µs", "%.1f", first, last, first*(1+slower))
+	busy := betweenCheckpoints(samples, steps)
+	first, last := median(busy[:len(busy)/3], same), median(busy[len(busy)-len(busy)/3:], same)
+	line("processor µs a token", "%.1f", first, last, first*(1+slower))
+	perToken := func(s step) float64 { return 1e6 * s.Seconds / float64(s.Padded) } // steps have rows of other lengths
+	fmt.Printf("%-26s %12.1f %12.1f\n", "wall-clock µs a token", median(steps[:len(steps)/3], perToken), median(steps[len(steps)-len(steps)/3:], perToken))
 	fmt.Printf("%-26s %12.1f %12.1f\n", "heap, MiB", median(a, func(s sample) float64 { return mib(s.Heap) }), median(b, func(s sample) float64 { return mib(s.Heap) }))
 	return leaks, nil
 }
 
-func same(first float64) float64 { return first }
+func same(x float64) float64 { return x }
+
+// betweenCheckpoints is the processor time in µs that each token took between one checkpoint and the next, its evaluation and
+// its saving too.
+func betweenCheckpoints(samples []sample, steps []step) []float64 {
+	var list []float64
+	for i, s := range samples[1:] {
+		tokens := 0
+		for _, st := range steps {
+			if samples[i].Step < st.Step && st.Step <= s.Step {
+				tokens += st.Padded
+			}
+		}
+		if tokens > 0 {
+			list = append(list, float64((s.cpu-samples[i].cpu).Microseconds())/float64(tokens))
+		}
+	}
+	return list
+}
 
 func median[T any](list []T, of func(T) float64) float64 {
 	values := make([]float64, len(list))
