@@ -113,10 +113,15 @@ func (c *impatient) Err() error {
 	return c.Context.Err()
 }
 
-// An evaluation that is interrupted is left, and done again on resume: before the first step, between, after the last.
+// An evaluation that is interrupted is left, and done again on resume: before the first step, between, after the last. It is so
+// too if the run that did it again was killed behind it, before it saved: its line is there already then.
 func TestStoppedInAnEvaluation(t *testing.T) {
 	whole := smallLesson(t, lesson{"train.steps": 3, "eval.every": 1, "eval.load_best_model_at_end": true})
 	whole.train(t)
+	lines, err := os.ReadFile(filepath.Join(whole.runDir(), metricsName))
+	if err != nil {
+		t.Fatal(err)
+	}
 	// until is how the run ends, in a directory of its own, when it is asked to stop at the nth look at its context
 	until := func(n int32) (parted lesson, o outcome, looks int32) {
 		parted = whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
@@ -141,8 +146,19 @@ func TestStoppedInAnEvaluation(t *testing.T) {
 		begun = begun || c.Step == 0 && c.FirstLoss == nil
 		due = due || c.EvalDue
 		last = c.EvalDue && c.Step == 3
-		parted.train(t, "--resume")
-		sameRun(t, whole.runDir(), parted.runDir())
+		killed := filepath.Join(t.TempDir(), "run")
+		if err := os.CopyFS(killed, os.DirFS(parted.runDir())); err != nil {
+			t.Fatal(err)
+		}
+		for _, runDir := range []string{parted.runDir(), killed} {
+			if runDir == killed { // as it would have gone on
+				if err := os.WriteFile(filepath.Join(killed, metricsName), lines, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			parted.with(lesson{"run_dir": runDir}).train(t, "--resume")
+			sameRun(t, whole.runDir(), runDir)
+		}
 	}
 	if !begun || !due || !last {
 		t.Errorf("stopped in the first evaluation %t, in a later one %t, in the last %t", begun, due, last)

@@ -61,9 +61,7 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 	if j.eval != nil {
 		run.Eval = j.eval.Batches()
 	}
-	recorded := -1 // the last step of metrics.jsonl that stands; 0 is the evaluation before the first
 	if from != nil {
-		recorded = from.Step
 		if err := errors.Join(run.Resume(from, x.permitted...), from.Close()); err != nil {
 			return err
 		}
@@ -75,7 +73,7 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 	if err := rec.keep(run.Done()); err != nil {
 		return err
 	}
-	metrics, err := obs.OpenMetrics(dir.fs, metricsName, recorded)
+	metrics, err := obs.OpenMetrics(dir.fs, metricsName, run.Done(), run.EvalDue())
 	if err != nil {
 		return err
 	}

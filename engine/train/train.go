@@ -125,6 +125,10 @@ type State struct {
 // Done is the number of steps that are behind the run.
 func (r *Run) Done() int { return r.state.Step }
 
+// EvalDue says whether the run begins with an evaluation: that before the first step, or one that was interrupted. A line of it
+// that is there already is of a part of the run that was killed behind it.
+func (r *Run) EvalDue() bool { return r.state.EvalDue || r.state.Step == 0 && r.state.FirstLoss == nil }
+
 // Train goes on to the last step. When ctx is done it finishes the step, saves, and returns with Interrupted set; an
 // evaluation under way is left, and done again by the run that resumes. When hard is done too, a step is left between two
 // kernels, and the state before it is saved.
@@ -173,11 +177,11 @@ func (r *Run) untilReached() bool { return r.Until > 0 && r.state.Step >= r.Unti
 
 // before makes good what lies before the next step: the first evaluation, or one that was interrupted.
 func (r *Run) before(ctx context.Context) error {
-	if r.state.EvalDue {
-		return r.after(ctx)
-	}
-	if r.state.Step > 0 || r.state.FirstLoss != nil { // a run stopped before its first step has this behind it
+	switch {
+	case !r.EvalDue():
 		return nil
+	case r.state.EvalDue:
+		return r.after(ctx)
 	}
 	if err := r.evaluate(ctx); err != nil {
 		return err

@@ -25,14 +25,15 @@ type Metrics struct {
 	refused error  // why
 }
 
-// OpenMetrics opens the file for a run that has done the steps up to and including `done`: later lines, and a last
-// line that a kill cut in two, are taken away, so that a resumed run neither doubles nor misses a step.
-func OpenMetrics(fs disk.FS, name string, done int) (*Metrics, error) {
+// OpenMetrics opens the file for a run that has done the steps up to and including `done`; evalDue: it makes the evaluation
+// behind that one anew. Lines that come later, and a last one that a kill cut in two, are taken away, so that a resumed run
+// neither doubles nor misses any.
+func OpenMetrics(fs disk.FS, name string, done int, evalDue bool) (*Metrics, error) {
 	f, err := fs.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open metrics: %w", err)
 	}
-	keep, err := wholeLines(f, done)
+	keep, err := wholeLines(f, done, evalDue)
 	if err == nil {
 		err = f.Truncate(keep)
 	}
@@ -51,8 +52,9 @@ func OpenMetrics(fs disk.FS, name string, done int) (*Metrics, error) {
 // maxLine bounds a line, in bytes: one that is longer is no record of a step.
 const maxLine = 1 << 20
 
-// wholeLines is the length of the file up to the first line that is torn, no record, or belongs to a step after done.
-func wholeLines(r io.Reader, done int) (int64, error) {
+// wholeLines is the length of the file up to the first line that is torn, no record, or belongs to a step after done, or to an
+// evaluation behind done that is due.
+func wholeLines(r io.Reader, done int, evalDue bool) (int64, error) {
 	var keep int64
 	for br := bufio.NewReaderSize(r, maxLine); ; {
 		line, err := br.ReadSlice('\n')
@@ -63,9 +65,10 @@ func wholeLines(r io.Reader, done int) (int64, error) {
 			return 0, err
 		}
 		var head struct {
-			Step *int `json:"step"`
+			Step *int            `json:"step"`
+			Eval json.RawMessage `json:"eval_loss"`
 		}
-		if json.Unmarshal(line, &head) != nil || head.Step == nil || *head.Step > done {
+		if json.Unmarshal(line, &head) != nil || head.Step == nil || *head.Step > done || evalDue && *head.Step == done && head.Eval != nil {
 			return keep, nil
 		}
 		keep += int64(len(line))
@@ -128,13 +131,13 @@ func (m *Metrics) mend() error {
 func (m *Metrics) Cut(done int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	keep, err := wholeLines(io.NewSectionReader(m.f, 0, m.keep), done)
+	keep, err := wholeLines(io.NewSectionReader(m.f, 0, m.keep), done, false)
 	if err != nil {
 		return fmt.Errorf("read metrics: %w", err)
 	}
 	if keep < m.keep {
 		m.keep, m.torn, m.waiting = keep, true, nil // what waits comes after what is taken away
-	} else if keep, err = wholeLines(bytes.NewReader(m.waiting), done); err == nil {
+	} else if keep, err = wholeLines(bytes.NewReader(m.waiting), done, false); err == nil {
 		m.waiting = m.waiting[:keep]
 	}
 	m.refused = m.mend()

@@ -20,7 +20,7 @@ func TestCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := disktest.New(disk.OS())
-		m, err := OpenMetrics(f, path, 0)
+		m, err := OpenMetrics(f, path, 0, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,7 @@ func steps(m *Metrics, from, to int) error {
 func TestLinesWaitForTheDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
 	f := disktest.New(disk.OS())
-	m, err := OpenMetrics(f, path, 0)
+	m, err := OpenMetrics(f, path, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestLinesWaitForTheDisk(t *testing.T) {
 // What waits is bounded, and the error keeps why.
 func TestNotTooManyLinesWait(t *testing.T) {
 	f := disktest.New(disk.OS())
-	m, err := OpenMetrics(f, filepath.Join(t.TempDir(), "metrics.jsonl"), 0)
+	m, err := OpenMetrics(f, filepath.Join(t.TempDir(), "metrics.jsonl"), 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestNotTooManyLinesWait(t *testing.T) {
 
 // session is what a run does with its metrics: steps 1 to 3, a checkpoint, steps 4 to 6, a checkpoint, step 7.
 func session(fs disk.FS, path string) (synced int, err error) {
-	m, err := OpenMetrics(fs, path, 0)
+	m, err := OpenMetrics(fs, path, 0, false)
 	if err != nil {
 		return 0, err
 	}
@@ -163,7 +163,7 @@ func TestMetricsAfterAKill(t *testing.T) {
 			if err := cut(f); err != nil {
 				t.Fatal(err)
 			}
-			m, err := OpenMetrics(disk.OS(), path, synced)
+			m, err := OpenMetrics(disk.OS(), path, synced, false)
 			if err != nil {
 				t.Fatalf("%s at %v: %v", name, f.Ops()[i], err)
 			}
@@ -190,7 +190,7 @@ func each(t *testing.T, test func(t *testing.T, i int)) {
 // A checkpoint is synced while steps are written.
 func TestSyncBesideWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	m, err := OpenMetrics(disk.OS(), path, 0)
+	m, err := OpenMetrics(disk.OS(), path, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func FuzzMetrics(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m, err := OpenMetrics(disk.OS(), path, done)
+		m, err := OpenMetrics(disk.OS(), path, done, false)
 		if err != nil {
 			t.Fatalf("%q, done %d: %v", text, done, err)
 		}
@@ -54,7 +54,7 @@ func FuzzMetrics(f *testing.F) {
 		if _, _, err := readLosses(disk.OS(), path); err != nil && strings.Contains(err.Error(), "EOF") {
 			t.Fatalf("the plot finds a torn line in %q: %v", b, err)
 		}
-		again, err := OpenMetrics(disk.OS(), path, done)
+		again, err := OpenMetrics(disk.OS(), path, done, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestLineWithoutEnd(t *testing.T) {
 	if err := os.Truncate(path, 1<<40); err != nil {
 		t.Skip("this file system has no sparse files")
 	}
-	m, err := OpenMetrics(disk.OS(), path, 9)
+	m, err := OpenMetrics(disk.OS(), path, 9, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestMetricsAreAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero", "/dev/null"} {
-		if m, err := OpenMetrics(disk.OS(), path, 1); !errors.Is(err, smallfile.ErrNotRegular) {
+		if m, err := OpenMetrics(disk.OS(), path, 1, false); !errors.Is(err, smallfile.ErrNotRegular) {
 			t.Errorf("%s: %v, %v", path, m, err)
 		}
 		if err := PlotLoss(disk.OS(), path, filepath.Join(dir, "loss.png")); !errors.Is(err, smallfile.ErrNotRegular) {

@@ -20,7 +20,7 @@ type record struct {
 // A resumed run goes on behind the steps its checkpoint knows: lines after it, and a torn one, are gone.
 func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	m, err := OpenMetrics(disk.OS(), path, 0)
+	m, err := OpenMetrics(disk.OS(), path, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, done := range []int{5, 3, 0} {
-		m, err := OpenMetrics(disk.OS(), path, done)
+		m, err := OpenMetrics(disk.OS(), path, done, false)
 		if err != nil {
 			t.Fatal(err)
 		}
