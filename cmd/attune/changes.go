@@ -117,11 +117,10 @@ func (x *changes) say(c *checkpoint.Checkpoint, identity map[string]string, log 
 	}
 }
 
-// forget takes from a state what was measured on other held-out rows, that is what is best of them and how long none was better,
-// and an early stop that a run of what it is now would not have made. patience is that run's.
-func (x *changes) forget(c *checkpoint.Checkpoint, patience int, log *zap.Logger) {
-	if x.has("eval") && !x.text() {
-		c.FirstLoss, c.EvalLoss, c.BestLoss, c.BestStep, c.BadEvals = nil, nil, nil, 0, 0
+// forget is train.Forget, said; it also takes back an early stop that a run of what it is now would not have made. patience is
+// that run's.
+func (x *changes) forget(c *checkpoint.Checkpoint, identity map[string]string, patience int, log *zap.Logger) {
+	if train.Forget(&c.State, identity) {
 		log.Warn("the losses on the other held-out rows no longer count: the best state and the patience of early stopping begin anew")
 	}
 	if c.Stopped != "" && len(x.parts) > 0 && (patience == 0 || c.BadEvals < patience) {

@@ -28,7 +28,7 @@ func (j *job) latest(dir *runDir, store *checkpoint.Store, identity map[string]s
 		return nil, nil, errors.Join(j.explain(err, x), c.Close())
 	}
 	x.say(c, identity, log)
-	x.forget(c, j.cfg.Eval.EarlyStoppingPatience, log)
+	x.forget(c, identity, j.cfg.Eval.EarlyStoppingPatience, log)
 	if what := otherwise(c.Made, j.made()); what != "" {
 		log.Warn("equal from here to rounding, not to the bit: " + what)
 	}

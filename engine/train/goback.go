@@ -83,9 +83,9 @@ func (r *Run) goBack(e *GuardEvent) error {
 		return fmt.Errorf("%s: %w", c.Dir, err)
 	}
 	e.Left = r.Store.Drop(c.Step+1, r.state.Step) // before metrics.jsonl is cut: a checkpoint counts on its lines
-	seconds := r.state.Seconds
+	Forget(&c.State, r.Identity)
+	c.Total, c.Seconds, c.EvalDue, c.Stopped = r.state.Total, r.state.Seconds, false, "" // it may be of before a change in mid-run
 	r.state, r.evaluated = c.State, -1
-	r.state.Seconds = seconds
 	r.back = place{c.Step, c.BestStep}
 	r.saves.whole, r.saves.any = c.Step, true
 	e.From, e.Back, e.Passed = c.Step+1, c.Step, passed

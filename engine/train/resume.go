@@ -52,6 +52,21 @@ func Check(c *checkpoint.Checkpoint, identity map[string]string, steps int, allo
 	return nil
 }
 
+// Forget takes from a state what was measured on other held-out rows than those of an identity, that is what is best of them
+// and how long none was better, and says whether there are others. Where it is another text that makes other tokens of them, the
+// losses count on.
+func Forget(st *checkpoint.State, identity map[string]string) bool {
+	other := func(part string) bool {
+		there, known := st.Identity[part]
+		return known && there != identity[part]
+	}
+	if !other("eval") || slices.ContainsFunc([]string{"template", "tokenizer", "special_tokens"}, other) {
+		return false
+	}
+	st.FirstLoss, st.EvalLoss, st.BestLoss, st.BestStep, st.BadEvals = nil, nil, nil, 0, 0
+	return true
+}
+
 // Resume puts the run where a checkpoint stands: weights, optimizer and counters. One of another run is a *ChangedError,
 // as Check says.
 func (r *Run) Resume(c *checkpoint.Checkpoint, allowed ...string) error {

@@ -227,6 +227,27 @@ func TestTheBestStateOfThatTime(t *testing.T) {
 	}
 }
 
+// What is gone back to may be of before a change in mid-run: the number of steps is that of the run as it is now, and losses on
+// other held-out rows say nothing.
+func TestGoBackToBeforeAChange(t *testing.T) {
+	o := Options{Guard: guardOf(Rollback), EvalEvery: 5, SaveEvery: 6, Store: quick(t), Until: 14, Identity: map[string]string{"eval": "then"},
+		Schedule: optim.Schedule{Name: optim.Constant, LearningRate: 0.02, Steps: steps + 6}}
+	mustTrain(t, guarded(t, o, true))
+	o.Until, o.Identity, o.Schedule.Steps = 0, map[string]string{"eval": "now"}, steps
+	r := guarded(t, o, true)
+	c, _, err := o.Store.Latest()
+	if err != nil || c.Step != 14 {
+		t.Fatal(c, err)
+	}
+	Forget(&c.State, r.Identity)
+	if err := errors.Join(r.Resume(c, "eval", numberOfSteps), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if res := mustTrain(t, r); res.WentBack != 2 || res.FirstEval != nil || res.BestStep <= 14 || r.state.Total != steps {
+		t.Errorf("%+v, of %d steps", res, r.state.Total)
+	}
+}
+
 // A step that trains no token has no loss to be judged by.
 func TestAStepWithoutATrainedToken(t *testing.T) {
 	es := count(4 * steps)
