@@ -68,8 +68,9 @@ func rewrite(t *testing.T, runDir string, change func(*checkpoint.State)) {
 	}
 	st := c.State
 	change(&st)
-	_, err = store.Save(st, stored(c.Weights), stored(c.Optimizer))
-	if err := errors.Join(err, c.Close()); err != nil {
+	w := store.NewWriter()
+	w.Write(st, nil, stored(c.Weights), stored(c.Optimizer), nil)
+	if err := errors.Join(w.Close(), c.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -80,8 +80,8 @@ func TestEveryOperationFails(t *testing.T) {
 				return s, f
 			}
 			act := func(s *Store) (saved, pruned error) {
-				if _, saved = s.Save(x.st, tensors(byte(x.st.Step)), tensors(9)); saved == nil {
-					pruned = s.Prune(x.st.Step)
+				if saved = save(s, x.st, tensors(byte(x.st.Step)), tensors(9)); saved == nil {
+					pruned = s.prune(x.st.Step)
 				}
 				return saved, pruned
 			}

@@ -29,7 +29,7 @@ func TestFormat1(t *testing.T) {
 	}
 	// what was read of format 1 is saved as today's
 	to := store(t)
-	if _, err := to.Save(c.State, tensors(8), tensors(9)); err != nil {
+	if err := save(to, c.State, tensors(8), tensors(9)); err != nil {
 		t.Fatal(err)
 	}
 	again, err := fresh(to).Open(8)

@@ -23,7 +23,7 @@ func TestOpenInADirectoryThatWasMoved(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = root.Close() })
 		s := &Store{FS: disk.In(root), Root: "checkpoints", Keep: 1}
-		if _, err := s.Save(stateOf(1), tensors(first), tensors(first)); err != nil {
+		if err := save(s, stateOf(1), tensors(first), tensors(first)); err != nil {
 			t.Fatal(err)
 		}
 		return s

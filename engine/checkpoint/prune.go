@@ -9,11 +9,11 @@ import (
 	"attune/internal/wholedir"
 )
 
-// Prune removes old checkpoints of a run that stands at step now. It keeps the newest Keep, the multiples of KeepEvery,
+// prune removes old checkpoints of a run that stands at step now. It keeps the newest Keep, the multiples of KeepEvery,
 // and those of the steps stay: the best one, where the guard goes back to. The newest whole one always stays: those that
 // are known to be damaged do not count. Those of later steps are of a future that was lost: they stay, and count for
 // nothing, until the run gets there.
-func (s *Store) Prune(now int, stay ...int) error {
+func (s *Store) prune(now int, stay ...int) error {
 	steps, err := s.list()
 	if err != nil {
 		return err

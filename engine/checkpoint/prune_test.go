@@ -65,7 +65,7 @@ func TestPrune(t *testing.T) {
 			}
 			s = fresh(s)
 			s.Keep, s.KeepEvery = x.keep, x.keepEvery
-			if err := s.Prune(x.now, x.stay...); err != nil {
+			if err := s.prune(x.now, x.stay...); err != nil {
 				t.Fatal(err)
 			}
 			var want []string
@@ -89,14 +89,14 @@ func TestStoppedBeforeALostFuture(t *testing.T) {
 		t.Fatalf("step %d is used, %d passed over", step, skipped)
 	}
 	put(t, s, 9)
-	if err := s.Prune(9); err != nil {
+	if err := s.prune(9); err != nil {
 		t.Fatal(err)
 	}
 	if step, skipped := latest(t, fresh(s)); step != 9 || skipped != 1 {
 		t.Errorf("step %d is used, %d passed over", step, skipped)
 	}
 	put(t, s, 10)
-	if err := s.Prune(10); err != nil {
+	if err := s.prune(10); err != nil {
 		t.Fatal(err)
 	}
 	if got := names(t, s); got != "step-000010" {
@@ -116,7 +116,7 @@ func TestPruneJudgesBeforeItRemoves(t *testing.T) {
 	if err := os.Symlink(stateName, path); err != nil { // to itself: even root cannot open it
 		t.Fatal(err)
 	}
-	if err := fresh(s).Prune(3); err == nil {
+	if err := fresh(s).prune(3); err == nil {
 		t.Error("what cannot be read was judged")
 	}
 	if got := names(t, s); got != "step-000001 step-000002 step-000003" {
@@ -133,7 +133,7 @@ func TestPruneSweeps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Prune(1); err != nil {
+	if err := s.prune(1); err != nil {
 		t.Fatal(err)
 	}
 	if got := names(t, s); got != ".hidden notes step-000001 step-7 step-x" {

@@ -33,18 +33,8 @@ func (s *Store) Dir(step int) string { return s.FS.Path(s.name(step)) }
 
 func (s *Store) name(step int) string { return filepath.Join(s.Root, nameOf(step)) }
 
-// Save writes the checkpoint of st.Step and returns where it lies. An older one of the same step is replaced. On an error
-// what was there before is untouched.
-func (s *Store) Save(st State, weights, optimizer []safetensors.Tensor) (dir string, err error) {
-	state, err := encodeState(st)
-	if err != nil {
-		return "", fmt.Errorf("save checkpoint: %w", err)
-	}
-	dir, _, err = s.save(st.Step, state, weights, optimizer)
-	return dir, err
-}
-
-// save is Save of an encoded state; bytes is what the files take.
+// save writes the checkpoint of a step, whose state is encoded, and returns where it lies and what its files take. An older one
+// of the same step is replaced. On an error what was there before is untouched.
 func (s *Store) save(step int, state []byte, weights, optimizer []safetensors.Tensor) (dir string, bytes int64, err error) {
 	err = wholedir.Write(s.FS, s.name(step), func(d *wholedir.Dir) error {
 		all := sums{stateName: hashOf(state)}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"os"
@@ -68,7 +69,7 @@ const chunk = 64 << 10
 // hashing writes a file and hashes what it wrote.
 type hashing struct {
 	w     io.Writer
-	h     interface{ Write([]byte) (int, error) }
+	h     hash.Hash
 	bytes int64
 }
 

@@ -30,7 +30,7 @@ type Saved struct {
 // NewWriter makes a writer. While a write is under way nobody else saves, prunes or sweeps.
 func (s *Store) NewWriter() *Writer { return &Writer{store: s} }
 
-// Start begins to write the checkpoint of st.Step, and then to remove those that Prune finds but stay, once the one under way
+// Start begins to write the checkpoint of st.Step, and then to remove those that prune finds but stay, once the one under way
 // is done, for which it waits. It computes where nothing else would. The tensors belong to the writer until it is done; st
 // does not: it is encoded before Start returns. before, if not nil, is called on the writer's side: what it makes sure of is
 // on disk before the checkpoint is.
@@ -64,7 +64,7 @@ func (w *Writer) write(step int, state []byte, err error, stay []int, weights, o
 		r.Dir, r.Bytes, r.Err = w.store.save(step, state, weights, optimizer)
 	}
 	if r.Err == nil {
-		r.Left = w.store.Prune(step, stay...)
+		r.Left = w.store.prune(step, stay...)
 	}
 	r.Took = time.Since(began)
 	w.mu.Lock()
