@@ -128,12 +128,17 @@ func (e *ending) code() int {
 	return e.ProcessState.ExitCode()
 }
 
-// startHeld runs the lesson until it is in the midst of saving a checkpoint, where it waits.
-func startHeld(t *testing.T, l lesson) *ending {
-	t.Helper()
+// holding is the lesson's run that says "held" in the midst of saving a checkpoint, and waits there.
+func holding(t *testing.T, l lesson) *exec.Cmd {
 	cmd := program(t.Context(), l.args("train")...)
 	cmd.Env = append(cmd.Env, holdRename+"="+filepath.Join(checkpointsDir, "step-000030"))
-	e := start(t, cmd)
+	return cmd
+}
+
+// startHeld runs the lesson until it waits in the midst of saving a checkpoint.
+func startHeld(t *testing.T, l lesson) *ending {
+	t.Helper()
+	e := start(t, holding(t, l))
 	e.until("held")
 	return e
 }

@@ -58,13 +58,12 @@ func TestEndings(t *testing.T) {
 			return e.code()
 		}},
 		"SIGTERM where SIGINT is ignored": {exitInterrupted, func(t *testing.T, l lesson) int {
-			cmd := program(t.Context(), l.args("train")...)
+			cmd := holding(t, l)
 			ignoring(cmd)
 			e := start(t, cmd)
-			e.until(middle)
+			e.until("held")
 			e.signal(syscall.SIGTERM)
-			e.rest()
-			return e.code()
+			return e.released(l)
 		}},
 		"nobody reads what it prints": {exitOK, func(t *testing.T, l lesson) int {
 			e := start(t, program(t.Context(), l.args("train")...))
@@ -77,10 +76,10 @@ func TestEndings(t *testing.T) {
 			return code
 		}},
 		"a terminal that goes away": {exitInterrupted, func(t *testing.T, l lesson) int {
-			e := startOnTerminal(t, program(t.Context(), l.args("train")...))
-			e.until(middle)
+			e := startOnTerminal(t, holding(t, l))
+			e.until("held")
 			e.close()
-			return e.code()
+			return e.released(l)
 		}},
 		"a terminal that goes away, under nohup": {exitOK, func(t *testing.T, l lesson) int {
 			cmd := program(t.Context(), l.args("train")...)
