@@ -207,6 +207,7 @@ func removeAll(dir string) error {
 func TestGrace(t *testing.T) {
 	whole := smallLesson(t, lesson{"train.steps": 3, "train.examples_per_step": 1500, "eval.every": 1, "checkpoint.every": 1})
 	whole.train(t)
+	step := time.Duration(newest(t, whole.runDir()).Seconds / 3 * float64(time.Second))
 	for name, c := range map[string]struct {
 		grace    any
 		finished int // steps that the signal lets be finished
@@ -215,7 +216,7 @@ func TestGrace(t *testing.T) {
 			parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "checkpoint.grace": c.grace})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			stop := stopAt(1, func() { time.AfterFunc(20*time.Millisecond, cancel) }) // within step 2
+			stop := stopAt(1, func() { time.AfterFunc(step/3, cancel) }) // within step 2
 			if code := run(ctx, parted.args("train"), streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In}); code != exitInterrupted {
 				t.Fatalf("exit code %d\n%s", code, stop.seen.String())
 			}

@@ -134,7 +134,7 @@ func TestStoppedInAnEvaluation(t *testing.T) {
 	}
 	_, _, all := until(math.MaxInt32)
 	due, begun, last := false, false, false
-	for n := int32(2); !last && n < all; n += max(1, all/24) {
+	for n := int32(2); !last && n < all; n += max(1, all/14) {
 		parted, o, _ := until(n)
 		if o.code == exitOK {
 			break
@@ -146,19 +146,17 @@ func TestStoppedInAnEvaluation(t *testing.T) {
 		begun = begun || c.Step == 0 && c.FirstLoss == nil
 		due = due || c.EvalDue
 		last = c.EvalDue && c.Step == 3
-		killed := filepath.Join(t.TempDir(), "run")
-		if err := os.CopyFS(killed, os.DirFS(parted.runDir())); err != nil {
-			t.Fatal(err)
-		}
-		for _, runDir := range []string{parted.runDir(), killed} {
-			if runDir == killed { // as it would have gone on
-				if err := os.WriteFile(filepath.Join(killed, metricsName), lines, 0o644); err != nil {
-					t.Fatal(err)
-				}
+		if c.EvalDue || c.FirstLoss == nil { // killed when it had gone on, it has the lines of the unbroken run so far
+			killed := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+			err := os.CopyFS(killed.runDir(), os.DirFS(parted.runDir()))
+			if err := errors.Join(err, os.WriteFile(filepath.Join(killed.runDir(), metricsName), lines, 0o644)); err != nil {
+				t.Fatal(err)
 			}
-			parted.with(lesson{"run_dir": runDir}).train(t, "--resume")
-			sameRun(t, whole.runDir(), runDir)
+			killed.train(t, "--resume")
+			sameRun(t, whole.runDir(), killed.runDir())
 		}
+		parted.train(t, "--resume")
+		sameRun(t, whole.runDir(), parted.runDir())
 	}
 	if !begun || !due || !last {
 		t.Errorf("stopped in the first evaluation %t, in a later one %t, in the last %t", begun, due, last)
@@ -203,33 +201,29 @@ func TestSIGTERM(t *testing.T) {
 
 // kill -9 at moments that nobody chose, again and again: what is left always leads to the same end.
 func TestKilledAnywhere(t *testing.T) {
+	t.Setenv(asProgram, "1")
 	for name, extra := range map[string]lesson{
 		"lora": {"eval.load_best_model_at_end": true, "checkpoint.keep": 1},
 		"full": {"method": "full", "train.learning_rate": 0.002, "compute.dtype": "bfloat16"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := smallLesson(t, extra.with(lesson{"train.steps": 120, "checkpoint.every": 2, "eval.every": 7}))
-			begin := time.Now()
-			if out, err := program(t.Context(), whole.args("train")...).CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			length := time.Since(begin)
+			whole.train(t)
 			parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
+			v := &verifier{s: streams{err: io.Discard}, program: os.Args[0], args: parted.args("")[1:]}
 			r := rand.New(rand.NewPCG(1, uint64(len(name))))
-			kills := 0
+			kills, at := 0, 0
 			for range 8 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(float64(length)*(0.1+0.4*r.Float64())))
-				parted["compute.threads"] = 1 + r.IntN(2)
-				out, err := program(ctx, parted.args("train", "--resume")...).CombinedOutput()
-				ended := ctx.Err() == nil
-				cancel()
-				if ended {
-					if err != nil {
-						t.Fatalf("%v\n%s", err, out)
-					}
+				p := v.part("", parted.runDir(), 1+r.IntN(2))
+				p.wait = time.Duration(r.IntN(20)) * time.Millisecond // what it hits does not matter
+				killed, err := p.run(t.Context(), &moment{after: at + r.IntN(30)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !killed {
 					break
 				}
-				kills++
+				kills, at = kills+1, max(at, p.done+1)
 			}
 			parted.train(t, "--resume")
 			sameRun(t, whole.runDir(), parted.runDir())

@@ -17,6 +17,7 @@ import (
 	"attune/engine/optim"
 	"attune/engine/session"
 	"attune/internal/disk"
+	"attune/internal/disk/disktest"
 	"attune/kernels"
 )
 
@@ -54,7 +55,7 @@ func store(dir string, keep int) *checkpoint.Store {
 func newRun(t *testing.T, o Options) *Run {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := model.New(disk.OS(), dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 1, Seed: 5}); err != nil {
+	if err := model.New(disktest.New(disk.OS()), dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 1, Seed: 5}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := model.Open(dir)
