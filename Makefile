@@ -14,7 +14,7 @@ demo: build ## the main job, small: a base model, an adapter, a verdict; about a
 	@go run ./scripts/demo/verdict demo-out
 
 test: ## every test that needs nothing but Go
-	go test ./...
+	go test -timeout 30m ./...
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
