@@ -3,12 +3,10 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"syscall"
 	"testing"
 
-	"attune/internal/disk"
 	"attune/internal/disk/disktest"
 )
 
@@ -26,23 +24,6 @@ var endings = []struct {
 	{"power cut", disktest.Die(), (*disktest.Faults).PowerCut},
 	{"power cut late", disktest.Die(), (*disktest.Faults).PowerCutLate},
 }
-
-// memory is a disk that is never waited for. What a power cut leaves is disktest's to say.
-type memory struct{ disk.FS }
-
-func (m memory) SyncDir(string) error { return nil }
-
-func (m memory) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
-	f, err := m.FS.OpenFile(name, flag, perm)
-	if err != nil {
-		return nil, err
-	}
-	return inMemory{f}, nil
-}
-
-type inMemory struct{ disk.File }
-
-func (inMemory) Sync() error { return nil }
 
 // Every operation of a save and of the pruning behind it fails, in every way, each in a run of its own. A reader finds the
 // state before or the new one, every byte of it, and nothing torn; what was told to be saved is there whatever came after.
@@ -67,7 +48,7 @@ func TestEveryOperationFails(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			begin := func() (*Store, *disktest.Faults) {
 				s := store(t)
-				s.FS, s.Keep = memory{s.FS}, x.keep
+				s.FS, s.Keep = disktest.New(s.FS), x.keep // which waits for no disk
 				put(t, s, x.there...)
 				if x.damaged {
 					damage(t, s, 2)
@@ -168,7 +149,7 @@ func TestFullDisk(t *testing.T) {
 	worked := 0
 	for n := int64(0); n <= size+64; n += 29 {
 		s := store(t)
-		s.FS = memory{s.FS}
+		s.FS = disktest.New(s.FS)
 		put(t, s, 1)
 		f := onDisk(s)
 		f.Full(n)
