@@ -21,8 +21,11 @@ func changeable() []string { return []string{"data", "eval", "recipe", "text"} }
 // allowChangeUsage is said of --allow-change.
 const allowChangeUsage = "go on although these have changed: data, eval, recipe, text (comma separated); from the next step on the run is one with what they are now"
 
-// checkChanges refuses what --allow-change does not take.
-func checkChanges(parts []string) error {
+// checkChanges refuses what --allow-change does not take, and all of it where no run is gone on with.
+func checkChanges(parts []string, resume bool) error {
+	if len(parts) > 0 && !resume {
+		return usagef("--allow-change %s is about a run that is gone on with; give --resume too", strings.Join(parts, ","))
+	}
 	for _, part := range parts {
 		if !slices.Contains(changeable(), part) {
 			return usagef("--allow-change %s: it takes %s; the model and the shapes of what is trained never change", part, strings.Join(changeable(), ", "))
@@ -167,7 +170,7 @@ func (j *job) explain(err error, x *changes) error {
 		case "model":
 			err = fmt.Errorf("%w; model: %s", err, hashes(changed.There[part], changed.Here[part]))
 		case "template", "tokenizer", specials:
-			err = fmt.Errorf("%w; %s: %s; %s goes on with it", err, part, hashes(changed.There[part], changed.Here[part]), j.override())
+			err = fmt.Errorf("%w; %s: %s; --allow-change text, or %s, goes on with it", err, part, hashes(changed.There[part], changed.Here[part]), j.override())
 		case "data":
 			err = fmt.Errorf("%w; data: the rows of data.train, their shares and order; --allow-change data goes on with them", err)
 		case "eval":

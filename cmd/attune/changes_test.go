@@ -104,17 +104,15 @@ func TestAllowChange(t *testing.T) {
 		{"eval", lesson{"data.eval": writeFile(t, "held.jsonl", sums(48, 8)...)}, []string{"going on with another eval", "begin anew"}},
 		{"recipe", lesson{"train.learning_rate": 0.02}, []string{"train.learning_rate was 0.01, is 0.02", "stays 24"}},
 		{"recipe", lesson{"train.steps": 30}, []string{"the run had 24 steps and has 30: from step 6 on"}},
-		{"recipe,data", lesson{"train.examples_per_step": 8}, []string{"train.examples_per_step was 4, is 8", "another data"}},
+		{"recipe, data", lesson{"train.examples_per_step": 8}, []string{"train.examples_per_step was 4, is 8", "another data"}},
 		{"text", lesson{"template": writeFile(t, "other.jinja", otherTemplate)}, []string{"going on with another template"}},
 	} {
 		t.Run(c.says[0], func(t *testing.T) {
 			l := smallLesson(t, nil)
 			interrupt(t, l, 5)
 			now := l.with(c.change)
-			for _, part := range strings.Split(c.allow, ",") {
-				if part != "text" {
-					wantCode(t, exitUsage, []string{"--allow-change " + part}, now.args("train", "--resume")...)
-				}
+			for _, part := range strings.Split(c.allow, ", ") {
+				wantCode(t, exitUsage, []string{"--allow-change " + part}, now.args("train", "--resume")...)
 			}
 			o := now.train(t, "--resume", "--allow-change", c.allow)
 			for _, want := range c.says {
@@ -155,6 +153,7 @@ func TestAllowChange(t *testing.T) {
 		args := l.with(change).args("train", "--resume", "--allow-change", "data,eval,recipe,text")
 		wantCode(t, exitUsage, []string{what}, args...)
 	}
+	wantCode(t, exitUsage, []string{"--allow-change data", "give --resume too"}, l.args("train", "--allow-change", "data")...)
 	wantCode(t, exitUsage, []string{"--allow-change model", "data, eval, recipe, text"}, l.args("train", "--resume", "--allow-change", "model")...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"attune/internal/obs"
@@ -60,7 +61,10 @@ const otherTextUsage = "go on from a model, an adapter or a checkpoint that was 
 // runTrain is the recipe, top to bottom.
 func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	begin := time.Now()
-	if err := errors.Join(checkChanges(o.changes), checkUntil(o.until)); err != nil {
+	for i, part := range o.changes {
+		o.changes[i] = strings.TrimSpace(part)
+	}
+	if err := errors.Join(checkChanges(o.changes, o.resume), checkUntil(o.until)); err != nil {
 		return err
 	}
 	cfg, err := o.load()

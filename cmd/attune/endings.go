@@ -75,11 +75,21 @@ func stopped(s streams, asJSON bool, res train.Result, steps int, log *zap.Logge
 		return errInterrupted
 	}
 	log.Info("stopped; the state is saved", zap.Int("step", res.Steps))
+	var err error
 	if asJSON {
-		return writeJSON(s.out, summaryOf(res, ""))
+		err = writeJSON(s.out, summaryOf(res, ""))
+	} else {
+		_, err = fmt.Fprintf(s.out, "stopped after step %d of %d, as --until-step says; nothing is published yet, --resume goes on\n", res.Steps, steps)
 	}
-	_, err := fmt.Fprintf(s.out, "stopped after step %d of %d, as --until-step says; nothing is published yet, --resume goes on\n", res.Steps, steps)
-	return err
+	unprinted(err, log)
+	return nil
+}
+
+// unprinted says that nobody heard how a run ended. That does not make it another end.
+func unprinted(err error, log *zap.Logger) {
+	if err != nil {
+		log.Warn("the summary could not be printed", zap.Error(err))
+	}
 }
 
 // checkUntil refuses what is no step of --until-step.

@@ -244,6 +244,23 @@ func logged(t *testing.T, runDir string) string {
 	return string(b)
 }
 
+// A run that is done, or stopped after the step it was told to, is so whoever hears it.
+func TestNobodyHearsTheEnd(t *testing.T) {
+	l := smallLesson(t, lesson{"train.steps": 4})
+	for _, args := range [][]string{{"--until-step", "2"}, {"--resume", "--until-step", "3", "--json"}, {"--resume"}} {
+		var heard printed
+		code := run(t.Context(), l.args("train", args...), streams{in: strings.NewReader(""), out: deafness{}, err: &heard, fs: disk.In})
+		if code != exitOK || !strings.Contains(heard.String(), "the summary could not be printed") {
+			t.Errorf("%s: exit code %d\n%s", args, code, heard.String())
+		}
+	}
+}
+
+// deafness is a reader that went away.
+type deafness struct{}
+
+func (deafness) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
 // A command whose answer cannot be written fails, and has nothing to say about a reader that went away.
 func TestNobodyReadsTheAnswer(t *testing.T) {
 	l := smallLesson(t, nil)

@@ -48,7 +48,7 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 				log.Debug("checkpoint", zap.Int("step", s.Step), zap.String("dir", s.Dir), zap.Int64("bytes", s.Bytes), zap.Duration("held", s.Held), zap.Duration("waited", s.Waited), zap.Duration("took", s.Took))
 				logHealth(log, s.Step)
 			case !s.Last: // of the last one the result says it
-				log.Warn(fmt.Sprintf("checkpoint of step %d not written: %v; %s; training goes on", s.Step, s.Err, stands(s)))
+				log.Warn(fmt.Sprintf("checkpoint of step %d not written: %v; %s; training goes on", s.Step, s.Err, stands(s.Stands)))
 			}
 			if s.Left != nil {
 				log.Warn("an old checkpoint stays", zap.Error(s.Left))
@@ -59,20 +59,25 @@ func events(bar *obs.Progress, metrics *obs.Metrics, log *zap.Logger) train.Even
 }
 
 // stands says from where a run can be gone on with whose newest state was not written.
-func stands(s train.Saved) string {
-	if s.Stands < 0 {
+func stands(step int) string {
+	if step < 0 {
 		return "there is none yet"
 	}
-	return fmt.Sprintf("that of step %d stands", s.Stands)
+	return fmt.Sprintf("that of step %d stands", step)
 }
 
 // alsoUnsaved is err, if any, and that the state in which a run ended could not be written, if it could not.
 func alsoUnsaved(err error, r train.Result) error {
-	switch {
-	case r.NotSaved == nil:
+	if r.NotSaved == nil {
 		return err
-	case err == nil:
-		return fmt.Errorf("state NOT saved: %w", r.NotSaved)
 	}
-	return fmt.Errorf("%w; state NOT saved: %w", err, r.NotSaved)
+	cure := "goes on from there"
+	if r.Stands < 0 {
+		cure = "starts over"
+	}
+	unsaved := fmt.Errorf("state NOT saved: %w; %s; once the disk takes it, --resume %s", r.NotSaved, stands(r.Stands), cure)
+	if err == nil {
+		return unsaved
+	}
+	return fmt.Errorf("%w; %w", err, unsaved)
 }

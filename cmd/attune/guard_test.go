@@ -102,8 +102,8 @@ func TestSpikePolicies(t *testing.T) {
 		out  []int
 		says string
 	}{
-		"skip":     {[]int{17, 20}, "left out 2 of the steps and went back to a checkpoint 0 times"},
-		"rollback": {[]int{13, 14, 15, 16, 17, 19, 20}, "left out 7 of the steps and went back to a checkpoint 2 times"},
+		"skip":     {[]int{17, 20}, "left out: 2; times that it went back to a checkpoint: 0"},
+		"rollback": {[]int{13, 14, 15, 16, 17, 19, 20}, "left out: 7; times that it went back to a checkpoint: 2"},
 	} {
 		l := odd(t, lesson{"guard.spike": policy})
 		o := l.train(t)

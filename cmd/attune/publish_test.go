@@ -48,8 +48,11 @@ func TestBestStateIsDescribed(t *testing.T) {
 
 // A run that only got worse publishes its last state and says so.
 func TestNoneBetterThanBefore(t *testing.T) {
-	l := smallLesson(t, lesson{"train.steps": 2, "eval.every": 1, "eval.load_best_model_at_end": true, "eval.early_stopping_threshold": 100})
+	l := smallLesson(t, lesson{"train.steps": 2, "eval.every": 1, "eval.load_best_model_at_end": true, "eval.early_stopping_threshold": 100, "eval.early_stopping_patience": 1})
 	o := l.train(t)
+	if !strings.Contains(o.stdout, "stopped early") {
+		t.Errorf("nothing says why it took one step of two:\n%s", o.stdout)
+	}
 	if !strings.Contains(o.stdout, noneBetter) || !strings.Contains(o.stderr, noneBetter) {
 		t.Errorf("nobody is warned:\n%s%s", o.stdout, o.stderr)
 	}

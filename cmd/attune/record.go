@@ -55,7 +55,7 @@ func (d *runDir) provenance() (p provenance, err error) {
 		err = json.Unmarshal(b, &p)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return p, fmt.Errorf("read %s, which has the date of the run: %w; put back what it was, or take another run_dir", d.file(runJSON), err)
+		return p, fmt.Errorf("read %s, which has the date of the run: %w; put back what it was, or remove it: the run then goes on with the date of today", d.file(runJSON), err)
 	}
 	return p, nil
 }

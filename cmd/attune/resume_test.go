@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -260,6 +261,34 @@ func TestResumeWithoutCheckpoint(t *testing.T) {
 	}
 	parted.train(t, "--resume")
 	sameRun(t, whole.runDir(), parted.runDir())
+}
+
+// Lines of metrics.jsonl that somebody took away or a disk broke are missed, and the run goes on without them.
+func TestMetricsThatWereLost(t *testing.T) {
+	l := smallLesson(t, lesson{"train.steps": 8})
+	interrupt(t, l, 5)
+	path := filepath.Join(l.runDir(), metricsName)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := bytes.Index(whole, []byte(`{"step":3,`))
+	for name, c := range map[string]struct {
+		left []byte
+		says string // "" = nothing
+	}{
+		"none":   {nil, "no lines of 5 of the 5 steps"},
+		"broken": {slices.Concat(whole[:third], []byte{'x'}, whole[third+1:]), "no lines of 3 of the 5 steps"},
+		"whole":  {whole, ""},
+	} {
+		if err := os.WriteFile(path, c.left, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o := l.train(t, "--resume", "--until-step", "5")
+		if !strings.Contains(o.stderr, c.says) || c.says == "" && strings.Contains(o.stderr, metricsName) {
+			t.Errorf("%s: it says\n%s", name, o.stderr)
+		}
+	}
 }
 
 // Where every checkpoint is damaged, the run does not start over: it would write over what may be mended.

@@ -57,7 +57,7 @@ func summarize(s streams, asJSON bool, x summary) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d steps, %d tokens (%d trained) in %.1f s, %.0f tokens/s\n", x.Steps, x.Tokens, x.TrainedTokens, x.Seconds, x.TokensPerSec)
 	if x.LeftOut > 0 {
-		fmt.Fprintf(&b, "warning: the guard left out %d of the steps and went back to a checkpoint %d times\n", x.LeftOut, x.WentBack)
+		fmt.Fprintf(&b, "warning: steps that the guard left out: %d; times that it went back to a checkpoint: %d\n", x.LeftOut, x.WentBack)
 	}
 	if x.EvalAfter != nil {
 		b.WriteString("eval loss ")
@@ -66,6 +66,9 @@ func summarize(s streams, asJSON bool, x summary) error {
 		}
 		fmt.Fprintf(&b, "%.4f\n", *x.EvalAfter)
 	}
+	if x.EarlyStopped {
+		b.WriteString("stopped early: the eval loss no longer fell\n")
+	}
 	switch {
 	case x.NoneBetter:
 		fmt.Fprintf(&b, "warning: %s\n", noneBetter)
@@ -73,8 +76,6 @@ func summarize(s streams, asJSON bool, x summary) error {
 		fmt.Fprintf(&b, "warning: %s\n", bestDamaged)
 	case x.LoadedBest:
 		fmt.Fprintf(&b, "published the best evaluated state, that of step %d\n", x.BestStep)
-	case x.EarlyStopped:
-		b.WriteString("stopped early: the eval loss no longer fell\n")
 	}
 	fmt.Fprintf(&b, "wrote %s\n", x.Written)
 	_, err := s.out.Write(b.Bytes())

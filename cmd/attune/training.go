@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"attune/engine/checkpoint"
@@ -78,6 +79,9 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 		return err
 	}
 	defer func() { err = errors.Join(err, metrics.Close()) }()
+	if n := metrics.Lacks(); n > 0 {
+		log.Warn(fmt.Sprintf("metrics.jsonl has no lines of %d of the %d steps that are done: it was changed or damaged since; the run does not need them", n, run.Done()))
+	}
 
 	log.Info("training", zap.Int("from_step", run.Done()+1), zap.Duration("after", time.Since(begin).Round(time.Millisecond)))
 	bar := obs.NewProgress(s.err, "step", run.Done(), plan.Steps)
@@ -112,8 +116,6 @@ func (j *job) train(ctx context.Context, s streams, o trainOptions, dir *runDir,
 		log.Warn("the loss curve was not drawn", zap.Error(err))
 	}
 	log.Info("done", zap.Int("steps", res.Steps), zap.String("written", where))
-	if err := summarize(s, o.asJSON, summaryOf(res, where)); err != nil { // the run is done whoever listens
-		log.Warn("the summary could not be printed", zap.Error(err))
-	}
+	unprinted(summarize(s, o.asJSON, summaryOf(res, where)), log)
 	return alsoUnsaved(nil, res)
 }

@@ -36,6 +36,14 @@ type saves struct {
 	best      int   // State.BestStep of the write under way
 }
 
+// stands is Saved.Stands.
+func (w *saves) stands() int {
+	if !w.any {
+		return -1
+	}
+	return w.whole
+}
+
 // beginSaves makes what writes; a run that goes on from a checkpoint has that one.
 func (r *Run) beginSaves() {
 	if r.Store == nil {
@@ -74,7 +82,7 @@ func (r *Run) saveLast(res *Result) error {
 		err = r.save(false)
 	}
 	if r.Store != nil && !r.saved {
-		res.NotSaved = r.saves.failed
+		res.NotSaved, res.Stands = r.saves.failed, r.saves.stands()
 	}
 	res.Held = r.saves.heldInAll
 	return err
@@ -153,10 +161,7 @@ func (r *Run) told(done []checkpoint.Saved) error {
 		} else if s.Step == r.state.Step {
 			r.saved = false
 		}
-		x := Saved{Saved: s, Held: w.held, Waited: w.waited, Stands: -1, Last: w.last}
-		if w.any {
-			x.Stands = w.whole
-		}
+		x := Saved{Saved: s, Held: w.held, Waited: w.waited, Stands: w.stands(), Last: w.last}
 		w.heldInAll += w.held
 		w.held, w.waited = 0, 0
 		if r.Events.OnSave != nil {

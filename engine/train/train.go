@@ -110,6 +110,7 @@ type Result struct {
 	NoneBetter    bool          // the best state was asked for, and no evaluation was better than the one before the first step
 	BestDamaged   error         // the best state was asked for and cannot be read: the run ends with the last one
 	NotSaved      error         // why the state at the end could not be written
+	Stands        int           // where NotSaved: the step of the newest checkpoint of this run that is written; -1 = there is none
 	Held          time.Duration // training stood still for checkpoints, of this part of the run
 	Trained       State         // what the session's weights are at the end
 }

@@ -23,6 +23,7 @@ type Metrics struct {
 	torn    bool   // behind them there may be part of one
 	waiting []byte // whole lines that the disk refused
 	refused error  // why
+	lacks   int    // steps without a line when the file was opened
 }
 
 // OpenMetrics opens the file for a run that has done the steps up to and including `done`; evalDue: it makes the evaluation
@@ -33,7 +34,7 @@ func OpenMetrics(fs disk.FS, name string, done int, evalDue bool) (*Metrics, err
 	if err != nil {
 		return nil, fmt.Errorf("open metrics: %w", err)
 	}
-	keep, err := wholeLines(f, done, evalDue)
+	keep, steps, err := wholeLines(f, done, evalDue)
 	if err == nil {
 		err = f.Truncate(keep)
 	}
@@ -46,32 +47,37 @@ func OpenMetrics(fs disk.FS, name string, done int, evalDue bool) (*Metrics, err
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", fs.Path(name), err), f.Close())
 	}
-	return &Metrics{f: f, keep: keep}, nil
+	return &Metrics{f: f, keep: keep, lacks: max(0, done-steps)}, nil
 }
+
+// Lacks is how many of the steps that were done had no line when the file was opened: 0, unless somebody else changed it.
+func (m *Metrics) Lacks() int { return m.lacks }
 
 // maxLine bounds a line, in bytes: one that is longer is no record of a step.
 const maxLine = 1 << 20
 
 // wholeLines is the length of the file up to the first line that is torn, no record, or belongs to a step after done, or to an
-// evaluation behind done that is due.
-func wholeLines(r io.Reader, done int, evalDue bool) (int64, error) {
-	var keep int64
+// evaluation behind done that is due, and how many steps have a line up to there.
+func wholeLines(r io.Reader, done int, evalDue bool) (keep int64, steps int, err error) {
 	for br := bufio.NewReaderSize(r, maxLine); ; {
 		line, err := br.ReadSlice('\n')
 		if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {
-			return keep, nil
+			return keep, steps, nil
 		}
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		var head struct {
 			Step *int            `json:"step"`
 			Eval json.RawMessage `json:"eval_loss"`
 		}
 		if json.Unmarshal(line, &head) != nil || head.Step == nil || *head.Step > done || evalDue && *head.Step == done && head.Eval != nil {
-			return keep, nil
+			return keep, steps, nil
 		}
 		keep += int64(len(line))
+		if head.Eval == nil && *head.Step > 0 {
+			steps++
+		}
 	}
 }
 
@@ -131,13 +137,13 @@ func (m *Metrics) mend() error {
 func (m *Metrics) Cut(done int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	keep, err := wholeLines(io.NewSectionReader(m.f, 0, m.keep), done, false)
+	keep, _, err := wholeLines(io.NewSectionReader(m.f, 0, m.keep), done, false)
 	if err != nil {
 		return fmt.Errorf("read metrics: %w", err)
 	}
 	if keep < m.keep {
 		m.keep, m.torn, m.waiting = keep, true, nil // what waits comes after what is taken away
-	} else if keep, err = wholeLines(bytes.NewReader(m.waiting), done, false); err == nil {
+	} else if keep, _, err = wholeLines(bytes.NewReader(m.waiting), done, false); err == nil {
 		m.waiting = m.waiting[:keep]
 	}
 	m.refused = m.mend()
