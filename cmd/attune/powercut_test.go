@@ -42,22 +42,28 @@ func TestPowerCutInARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	ops := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-	sampled := 12
+	const sampled = 12
 	if len(ops) < 50 {
 		t.Fatalf("only %d operations", len(ops))
 	}
+	kills := 0
 	for k := range sampled {
 		i := (2*k + 1) * len(ops) / (2 * sampled)
 		fault := fmt.Sprintf("%s:%d", []string{"cut", "late"}[k%2], i)
 		l := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run")})
 		said, killed := faulty(t, fault, l.args("train")...)
-		if !killed { // its operations came in another order, and there were fewer
+		if killed {
+			kills++
+		} else { // its operations came in another order, and there were fewer
 			t.Logf("%s: the run ended", fault)
 		}
 		goesOn(t, l, whole.runDir())
 		if t.Failed() {
 			t.Fatalf("%s, near %s\n%s", fault, ops[i], said)
 		}
+	}
+	if kills < sampled/2 {
+		t.Errorf("the power went %d times of %d", kills, sampled)
 	}
 }
 
