@@ -89,17 +89,6 @@ func TestVerifyResumeFinds(t *testing.T) {
 	wantCode(t, exitUsage, []string{r.Dir, "is there already"}, verifyArgs(l)...)
 }
 
-// sets are the lesson's keys as flags.
-func (l lesson) sets() runFileFlags {
-	var f runFileFlags
-	for _, arg := range l.args("")[1:] {
-		if arg != "--set" {
-			f.sets = append(f.sets, arg)
-		}
-	}
-	return f
-}
-
 // What the run itself is refused for is said as the run says it, and leaves nothing behind.
 func TestVerifyResumeOfARunThatFails(t *testing.T) {
 	t.Setenv(asProgram, "1")

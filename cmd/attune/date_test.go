@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,18 +16,14 @@ import (
 // trainOn runs the lesson by another clock, until the evaluation after a step; 0 = to its end.
 func trainOn(t *testing.T, now time.Time, l lesson, resume bool, until int) {
 	t.Helper()
-	var sets []string
-	for k, v := range l {
-		sets = append(sets, fmt.Sprintf("%s=%v", k, v))
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	stop, want := stopAt(until, cancel), exitInterrupted
 	if until == 0 {
-		stop.cancel, want = func() {}, exitOK
+		stop.at, want = nil, exitOK
 	}
 	err := runTrain(ctx, streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In},
-		trainOptions{runFileFlags: runFileFlags{sets: sets}, resume: resume, clock: func() time.Time { return now }})
+		trainOptions{runFileFlags: l.sets(), resume: resume, clock: func() time.Time { return now }})
 	if exitCode(err) != want {
 		t.Fatalf("on %v: %v\n%s", now, err, stop.seen.String())
 	}

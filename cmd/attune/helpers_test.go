@@ -180,11 +180,19 @@ func (l lesson) with(extra lesson) lesson {
 
 func (l lesson) runDir() string { return l["run_dir"].(string) }
 
+// sets are the lesson's keys as flags.
+func (l lesson) sets() (f runFileFlags) {
+	for k, v := range l {
+		f.sets = append(f.sets, fmt.Sprintf("%s=%v", k, v))
+	}
+	return f
+}
+
 // args is the command line that runs the lesson.
 func (l lesson) args(command string, flags ...string) []string {
 	args := append([]string{command}, flags...)
-	for k, v := range l {
-		args = append(args, "--set", fmt.Sprintf("%s=%v", k, v))
+	for _, set := range l.sets().sets {
+		args = append(args, "--set", set)
 	}
 	return args
 }

@@ -41,20 +41,20 @@ func kinds() map[string]struct {
 	}
 }
 
-// stopper is a stderr that cancels a run as soon as it reads the evaluation after a step.
+// stopper is a stderr that does something to a run as soon as it reads the evaluation after a step.
 type stopper struct {
-	line   string
-	cancel context.CancelFunc
-	seen   printed
+	at   map[int]func()
+	seen printed
 }
 
-func stopAt(step int, cancel context.CancelFunc) *stopper {
-	return &stopper{line: fmt.Sprintf("step %d  eval loss", step), cancel: cancel}
-}
+func stopAt(step int, do func()) *stopper { return &stopper{at: map[int]func(){step: do}} }
 
 func (s *stopper) Write(p []byte) (int, error) {
-	if s.seen.Write(p); strings.Contains(string(p), s.line) {
-		s.cancel()
+	s.seen.Write(p)
+	for step, do := range s.at {
+		if strings.Contains(string(p), fmt.Sprintf("step %d  eval loss", step)) {
+			do()
+		}
 	}
 	return len(p), nil
 }

@@ -16,11 +16,7 @@ import (
 // planJob is a lesson put together.
 func planJob(t *testing.T, l lesson) *job {
 	t.Helper()
-	var sets []string
-	for k, v := range l {
-		sets = append(sets, fmt.Sprintf("%s=%v", k, v))
-	}
-	cfg, err := config.Load("", sets)
+	cfg, err := config.Load("", l.sets().sets)
 	if err != nil {
 		t.Fatal(err)
 	}

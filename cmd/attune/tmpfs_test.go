@@ -80,21 +80,6 @@ func TestFullDiskForReal(t *testing.T) {
 	}
 }
 
-// doAt does something when the evaluation after a step is told.
-type doAt struct {
-	io.Writer
-	at map[string]func()
-}
-
-func (d doAt) Write(p []byte) (int, error) {
-	for line, do := range d.at {
-		if strings.Contains(string(p), line) {
-			do()
-		}
-	}
-	return d.Writer.Write(p)
-}
-
 // A disk that somebody else fills for a while costs checkpoints, and nothing else.
 func TestFullDiskForAWhile(t *testing.T) {
 	whole := fullLesson(t)
@@ -102,9 +87,8 @@ func TestFullDiskForAWhile(t *testing.T) {
 	mounted, _ := smallDisk(t, 4*used(t, whole.runDir()))
 	l := whole.with(lesson{"run_dir": filepath.Join(mounted, "run")})
 	other := filepath.Join(mounted, "another's")
-	var errs printed
-	s := streams{in: strings.NewReader(""), out: io.Discard, fs: disk.In, err: doAt{&errs, map[string]func(){
-		"step 6  eval loss": func() {
+	stop := &stopper{at: map[int]func(){
+		6: func() {
 			f, err := os.Create(other)
 			if err != nil {
 				t.Fatal(err)
@@ -116,18 +100,18 @@ func TestFullDiskForAWhile(t *testing.T) {
 				t.Error(err)
 			}
 		},
-		"step 14  eval loss": func() {
+		14: func() {
 			if err := os.Remove(other); err != nil {
 				t.Error(err)
 			}
 		},
-	}}}
-	if code := run(t.Context(), l.args("train"), s); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, errs.String())
+	}}
+	if code := run(t.Context(), l.args("train"), streams{in: strings.NewReader(""), out: io.Discard, err: stop, fs: disk.In}); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, stop.seen.String())
 	}
 	for _, word := range []string{"not written", syscall.ENOSPC.Error(), "training goes on"} {
-		if !strings.Contains(errs.String(), word) {
-			t.Errorf("%q is not in\n%s", word, errs.String())
+		if !strings.Contains(stop.seen.String(), word) {
+			t.Errorf("%q is not in\n%s", word, stop.seen.String())
 		}
 	}
 	sameRun(t, whole.runDir(), l.runDir())
