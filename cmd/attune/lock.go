@@ -28,6 +28,7 @@ type holder struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
 	Boot    string    `json:"boot_id,omitempty"`      // another one each time the machine starts
+	Space   string    `json:"pid_space,omitempty"`    // in which the pid means something: a container has its own
 	Started string    `json:"process_time,omitempty"` // when the process began, as the system counts
 	Since   time.Time `json:"since"`
 }
@@ -112,7 +113,7 @@ func (l *lock) judge() error {
 	}
 	switch here := thisProcess(); {
 	case last == nil:
-	case last.PID <= 0 || last.Host != here.Host:
+	case last.PID <= 0 || !last.isNear(here):
 		by := "somebody unknown"
 		if last.PID > 0 {
 			by = last.String()
@@ -181,14 +182,20 @@ func (l *lock) release() error { return errors.Join(l.f.Truncate(0), l.f.Close()
 // thisProcess is the record of this process.
 func thisProcess() holder {
 	host, _ := os.Hostname() // "" is the same machine as "" only
-	return holder{PID: os.Getpid(), Host: host, Boot: bootID(), Started: startOf(os.Getpid()), Since: time.Now().Truncate(time.Second)}
+	return holder{PID: os.Getpid(), Host: host, Boot: bootID(), Space: pidSpace(), Started: startOf(os.Getpid()), Since: time.Now().Truncate(time.Second)}
+}
+
+// isNear reports whether what ended there can be told from here: it is the same machine, which was started again since or
+// counts its processes as this one does.
+func (h holder) isNear(here holder) bool {
+	return h.Host == here.Host && (h.Boot != here.Boot || h.Space == here.Space)
 }
 
 // ended reports whether the process is one of this machine that runs no longer.
 func (h holder) ended() bool {
 	here := thisProcess()
 	switch {
-	case h.Host != here.Host:
+	case !h.isNear(here):
 		return false
 	case h.Boot != here.Boot:
 		return true
@@ -202,6 +209,12 @@ func (h holder) ended() bool {
 func bootID() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
+}
+
+// pidSpace is Linux's name of the namespace of pids that this process is in (pid_namespaces(7)), "" elsewhere.
+func pidSpace() string {
+	name, _ := os.Readlink("/proc/self/ns/pid")
+	return name
 }
 
 // startOf is when a process began, in ticks since the machine was started (proc_pid_stat(5), field 22); "" where the system

@@ -112,9 +112,9 @@ func TestLockOfTheDead(t *testing.T) {
 
 // Where the record alone decides, one that cannot be judged is not taken over: the file to remove is named.
 func TestLockThatCannotBeJudged(t *testing.T) {
-	elsewhere := thisProcess()
-	elsewhere.Host = "elsewhere"
-	for name, h := range map[string]holder{"on elsewhere": elsewhere, "somebody unknown": {}} {
+	elsewhere, contained := thisProcess(), ended(t)
+	elsewhere.Host, contained.Space = "elsewhere", "of a container with the machine's name"
+	for name, h := range map[string]holder{"on elsewhere": elsewhere, "on " + contained.Host: contained, "somebody unknown": {}} {
 		dir := root(t, t.TempDir())
 		recorded(t, dir.Name(), h)
 		_, err := takeLock(dir, noFlock)

@@ -9,12 +9,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -178,26 +176,6 @@ func TestSavedOnce(t *testing.T) {
 	if n := strings.Count(string(b), `"msg":"checkpoint"`); n != 1 {
 		t.Errorf("the state of step 3 was saved %d times", n)
 	}
-}
-
-// SIGTERM to the process: it saves and exits with 130.
-func TestSIGTERM(t *testing.T) {
-	whole := smallLesson(t, lesson{"train.steps": 150, "eval.every": 20})
-	whole.train(t)
-	parted := whole.with(lesson{"run_dir": filepath.Join(t.TempDir(), "run"), "checkpoint.every": 0})
-	cmd := program(t.Context(), parted.args("train")...)
-	stop := stopAt(20, func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Error(err)
-		}
-	})
-	cmd.Stderr = stop
-	var exit *exec.ExitError
-	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
-		t.Fatalf("after SIGTERM: %v\n%s", err, stop.seen.String())
-	}
-	parted.train(t, "--resume")
-	sameRun(t, whole.runDir(), parted.runDir())
 }
 
 // kill -9 at moments that nobody chose, again and again: what is left always leads to the same end.
