@@ -64,7 +64,7 @@ func (o *evalOptions) ask(ctx context.Context, l *loaded, co corpus.Options) (qu
 		if o.limit > 0 && len(questions) == o.limit {
 			break
 		}
-		r, err := source.Open(f.Path, source.Options{Format: f.Format})
+		r, err := source.Open(ctx, f.Path, source.Options{Format: f.Format})
 		if err != nil {
 			return nil, err
 		}

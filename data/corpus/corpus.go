@@ -145,7 +145,7 @@ func closeAll(sets []*loader.Set) {
 func read(ctx context.Context, f File, o Options) (*loader.Set, Report, error) {
 	o.Names, o.Context = o.Names.OrKeys(), ctx
 	b := &builder{o: o, set: loader.NewSet(o.Dir), report: Report{Path: f.Path}, faults: faults{}}
-	r, err := source.Open(f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
+	r, err := source.Open(ctx, f.Path, source.Options{Format: f.Format, Warn: b.report.warn})
 	if err != nil {
 		return b.set, b.report, err
 	}

@@ -42,10 +42,11 @@ type Reader struct {
 }
 
 // Open opens a file. What makes it unreadable as a whole is a *source.RowError.
-func Open(f corpus.File, o corpus.Options) (*Reader, error) {
+func Open(ctx context.Context, f corpus.File, o corpus.Options) (*Reader, error) {
+	o.Context = ctx
 	r := &Reader{o: o, literal: tokenizer.NewFinder(o.Tokenizer.SpecialTokens())}
 	var err error
-	r.rows, err = source.Open(f.Path, source.Options{Format: f.Format, Warn: func(w source.Warning) { r.warnings = append(r.warnings, w) }})
+	r.rows, err = source.Open(ctx, f.Path, source.Options{Format: f.Format, Warn: func(w source.Warning) { r.warnings = append(r.warnings, w) }})
 	if err != nil {
 		return nil, err
 	}
@@ -188,8 +189,7 @@ func (r *Reader) plainSpecials(m corpus.Made) int {
 // Each calls f with the rows of a file that want names, in order. It gives the number of rows that the file has, negative
 // where it has rows behind those.
 func Each(ctx context.Context, file corpus.File, o corpus.Options, want Numbers, f func(Row) error) (of int, err error) {
-	o.Context = ctx
-	r, err := Open(file, o)
+	r, err := Open(ctx, file, o)
 	if err != nil {
 		return 0, err
 	}

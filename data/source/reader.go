@@ -1,9 +1,9 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"attune/data"
 )
@@ -31,13 +31,14 @@ type result struct {
 const primeRows = 100
 
 // Open opens a file, finds out what holds its rows (lines or one array, whatever its name says) and which schema they
-// have. What makes the whole file unreadable (no rows, CSV, compression, rows under a key) is a *RowError.
-func Open(path string, o Options) (*Reader, error) {
-	f, err := os.Open(path)
+// have. What makes the whole file unreadable (no rows, CSV, compression, rows under a key) is a *RowError. Once ctx is done
+// its error is all there is, even of a pipe that nobody writes to.
+func Open(ctx context.Context, path string, o Options) (*Reader, error) {
+	f, err := open(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("open rows: %w; check data.train and data.eval", err)
 	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	if info, err := f.f.Stat(); err == nil && info.IsDir() {
 		f.Close()
 		return nil, complain(path, 0, "is a directory", "name a .jsonl or .json file in it")
 	}

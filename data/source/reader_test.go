@@ -112,7 +112,7 @@ func TestEachCollects(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := 0
-	err := Each(path, Options{MaxErrors: 4}, func(c data.Conversation) error {
+	err := each(t, path, Options{MaxErrors: 4}, func(c data.Conversation) error {
 		if good++; c.Line == 5 {
 			return &RowError{Position: c.Position, What: "row too long", Do: "cut it"}
 		}
@@ -134,14 +134,14 @@ PATH:9: "output" is missing; add it or remove the row
 		t.Errorf("%d good rows, want 20", good)
 	}
 	stop := errors.New("stop")
-	if err := Each(path, Options{}, func(data.Conversation) error { return stop }); !errors.Is(err, stop) {
+	if err := each(t, path, Options{}, func(data.Conversation) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v, want the callback's own error", err)
 	}
-	if _, err := ReadAll(filepath.Join(t.TempDir(), "none"), Options{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := readAll(t, filepath.Join(t.TempDir(), "none"), Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v for a file that is not there", err)
 	}
 	var bad *RowError
-	if _, err := ReadAll(t.TempDir(), Options{}); !errors.As(err, &bad) {
+	if _, err := readAll(t, t.TempDir(), Options{}); !errors.As(err, &bad) {
 		t.Errorf("got %v for a directory", err)
 	}
 }

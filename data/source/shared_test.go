@@ -62,7 +62,7 @@ func TestBadFiles(t *testing.T) {
 			}
 			warnings := map[WarningKind][]int{}
 			path := reftest.Path(t, "data", "bad", c.File)
-			err := Each(path, Options{Warn: func(w Warning) { warnings[w.Kind] = append(warnings[w.Kind], w.Line) }},
+			err := each(t, path, Options{Warn: func(w Warning) { warnings[w.Kind] = append(warnings[w.Kind], w.Line) }},
 				func(data.Conversation) error { return nil })
 			var got []int
 			var all *Errors
@@ -124,7 +124,7 @@ func TestSharedFiles(t *testing.T) {
 		{"open-assistant/en_100_tree.jsonl", "", 0, "message tree"},
 	} {
 		path := reftest.Path(t, "data", filepath.FromSlash(c.file))
-		rows, err := ReadAll(path, Options{})
+		rows, err := readAll(t, path, Options{})
 		if c.refused != "" {
 			var all *Errors
 			if !errors.As(err, &all) || len(all.List) != 1 || all.More != 0 || !strings.Contains(err.Error(), c.refused) {
@@ -135,7 +135,7 @@ func TestSharedFiles(t *testing.T) {
 		if err != nil || len(rows) != c.rows {
 			t.Errorf("%s: %d rows, want %d: %v", c.file, len(rows), c.rows, err)
 		}
-		r, err := Open(path, Options{})
+		r, err := Open(t.Context(), path, Options{})
 		if err != nil || r.Schema() != c.schema {
 			t.Errorf("%s: schema %q, want %q: %v", c.file, r.Schema(), c.schema, err)
 		}
@@ -145,11 +145,11 @@ func TestSharedFiles(t *testing.T) {
 
 // TestArrayEqualsLines: the same rows in both containers.
 func TestArrayEqualsLines(t *testing.T) {
-	a, err := ReadAll(reftest.Path(t, "data", "alpaca.json"), Options{})
+	a, err := readAll(t, reftest.Path(t, "data", "alpaca.json"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ReadAll(reftest.Path(t, "data", "alpaca.jsonl"), Options{})
+	b, err := readAll(t, reftest.Path(t, "data", "alpaca.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestArrayEqualsLines(t *testing.T) {
 // TestToolCallsEqualOpenAIForm: messages.jsonl holds some rows of the ShareGPT file rewritten in OpenAI form by its
 // author; reading the originals gives the same conversations.
 func TestToolCallsEqualOpenAIForm(t *testing.T) {
-	originals, err := ReadAll(reftest.Path(t, "data", "llama-factory", "glaive_toolcall_en_demo.json"), Options{})
+	originals, err := readAll(t, reftest.Path(t, "data", "llama-factory", "glaive_toolcall_en_demo.json"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestToolCallsEqualOpenAIForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rewritten, err := ReadAll(reftest.Path(t, "data", "messages.jsonl"), Options{})
+	rewritten, err := readAll(t, reftest.Path(t, "data", "messages.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestGoldenTexts(t *testing.T) {
 	for name, turn := range map[string]func(role, text string) string{
 		"llama-chatml-lora": chatml, "llama-zephyr-full": zephyr, "qwen2-chatml-multiturn": chatml, "qwen3-chatml-system": chatml,
 	} {
-		rows, err := ReadAll(reftest.Path(t, "goldens", name, "train.jsonl"), Options{})
+		rows, err := readAll(t, reftest.Path(t, "goldens", name, "train.jsonl"), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestGoldenTexts(t *testing.T) {
 
 // TestWeightedTurns: LLaMA-Factory's rows of weighted turns, whose content is a list of parts.
 func TestWeightedTurns(t *testing.T) {
-	rows, err := ReadAll(reftest.Path(t, "data", "llama-factory", "v1_sft_demo.jsonl"), Options{})
+	rows, err := readAll(t, reftest.Path(t, "data", "llama-factory", "v1_sft_demo.jsonl"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,36 +68,9 @@ const (
 	Unread        WarningKind = "unread"         // a key that other tools read and this one does not
 )
 
-// ReadAll reads a whole file into memory. Its error is as that of Each.
-func ReadAll(path string, o Options) ([]data.Conversation, error) {
-	var rows []data.Conversation
-	err := Each(path, o, func(c data.Conversation) error {
-		rows = append(rows, c)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
-}
-
-// Each calls f with every good row of a file, in order, and goes on after bad ones: the error is an *Errors with all
-// complaints up to o.MaxErrors and the number of those beyond. A *RowError returned by f is collected with the others;
-// any other error of f, and a failure to read the file, ends the reading and is returned as it is.
-func Each(path string, o Options, f func(data.Conversation) error) error {
-	r, err := Open(path, o)
-	var bad *RowError
-	if errors.As(err, &bad) {
-		return &Errors{List: []*RowError{bad}}
-	}
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	return r.Each(f)
-}
-
-// Each calls f with the rows that Next has not given yet, as the function Each does.
+// Each calls f with every good row that Next has not given yet, in order, and goes on after bad ones: the error is an *Errors
+// with all complaints up to Options.MaxErrors and the number of those beyond. A *RowError returned by f is collected with the
+// others; any other error of f, and a failure to read the file, ends the reading and is returned as it is.
 func (r *Reader) Each(f func(data.Conversation) error) error {
 	collected := &Errors{}
 	for {
