@@ -100,3 +100,17 @@ func TestJudgeSteady(t *testing.T) {
 		}
 	}
 }
+
+// An error stays readable however often steps were left out before.
+func TestSpansThatAreTold(t *testing.T) {
+	var skipped []checkpoint.Span
+	for step := range toldSpans + 3 {
+		skipped = append(skipped, checkpoint.Span{From: 10 * step, To: 10*step + step%2, Why: "a spike"})
+	}
+	if got := spans(skipped); !strings.HasPrefix(got, "3 before; steps 30 to 31: a spike; step 40: a spike; ") || !strings.HasSuffix(got, "; step 120: a spike") {
+		t.Error(got)
+	}
+	if got := spans(skipped[:1]); got != "step 0: a spike" {
+		t.Error(got)
+	}
+}

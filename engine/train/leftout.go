@@ -126,9 +126,16 @@ func (r *Run) rows(step int) string {
 	return strings.Join(said, ", ")
 }
 
-// spans tells what was left out and why.
+// toldSpans is how many spans an error tells of: as many as guard.most allows unless it is raised.
+const toldSpans = 10
+
+// spans tells what was left out and why, the newest where there is much.
 func spans(skipped []checkpoint.Span) string {
 	var list []string
+	if more := len(skipped) - toldSpans; more > 0 {
+		list = append(list, fmt.Sprintf("%d before", more))
+		skipped = skipped[more:]
+	}
 	for _, s := range skipped {
 		what := fmt.Sprintf("step %d", s.From)
 		if s.To > s.From {
