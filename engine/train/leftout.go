@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,29 +102,45 @@ func (r *Run) cure(err error, rows string) string {
 	return "lower train.learning_rate, or set compute.dtype: float32"
 }
 
-// rows is where the rows of a step are: the first few stretches of lines.
+// toldRows is how many stretches of lines an error tells of: any of a step's rows may be the one that is looked for.
+const toldRows = 64
+
+// rows is where the rows of a step are: each file with its lines.
 func (r *Run) rows(step int) string {
 	examples, _, err := r.Data.Step(step - 1)
 	if err != nil || len(examples) == 0 {
 		return "not readable any more"
 	}
-	var said []string
-	for i, left := 0, 4; i < len(examples); left-- {
-		if left == 0 {
-			return fmt.Sprintf("%s and %d more", strings.Join(said, ", "), len(examples)-i)
+	var at []data.Position
+	for _, e := range examples {
+		at = append(at, e.Position)
+	}
+	slices.SortFunc(at, func(a, b data.Position) int { return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line) })
+	at = slices.Compact(at) // parts of one row, or the row again
+	var said strings.Builder
+	for i, stretches := 0, 0; i < len(at); stretches++ {
+		if stretches == toldRows {
+			fmt.Fprintf(&said, " and %d more", len(at)-i)
+			break
 		}
-		first := examples[i].Position
-		n := 1
-		for i+n < len(examples) && examples[i+n].File == first.File && examples[i+n].Line == first.Line+n {
+		first, n := at[i], 1
+		for i+n < len(at) && at[i+n].File == first.File && at[i+n].Line == first.Line+n {
 			n++
 		}
-		where := fmt.Sprintf("%s:%d", first.File, first.Line)
-		if n > 1 {
-			where += fmt.Sprintf("-%d", first.Line+n-1)
+		switch {
+		case i == 0:
+			fmt.Fprintf(&said, "%s:%d", first.File, first.Line)
+		case at[i-1].File != first.File:
+			fmt.Fprintf(&said, "; %s:%d", first.File, first.Line)
+		default:
+			fmt.Fprintf(&said, ", %d", first.Line)
 		}
-		said, i = append(said, where), i+n
+		if n > 1 {
+			fmt.Fprintf(&said, "-%d", first.Line+n-1)
+		}
+		i += n
 	}
-	return strings.Join(said, ", ")
+	return said.String()
 }
 
 // toldSpans is how many spans an error tells of: as many as guard.most allows unless it is raised.
