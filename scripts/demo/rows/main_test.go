@@ -32,7 +32,7 @@ func TestSchemas(t *testing.T) {
 		{textFile, "text", "", 300}, {instructionFile, "instruction", "user assistant", 40}, {messagesFile, "messages", "system user assistant", 40},
 		{conversationsFile, "conversations", "user assistant user assistant", 40}, {heldOutFile, "messages", "", 30},
 	} {
-		r, err := source.Open(filepath.Join(dir, c.file), source.Options{})
+		r, err := source.Open(t.Context(), filepath.Join(dir, c.file), source.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
