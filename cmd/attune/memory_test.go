@@ -93,7 +93,7 @@ func TestPlanIsThePeak(t *testing.T) {
 	base := lesson{
 		"model":           smallModel(t, model.NewOptions{HiddenSize: 256, NumHiddenLayers: 12}),
 		"data.max_length": 2048, "data.train": writeFile(t, "train.jsonl", mixed(60)...), "data.eval": writeFile(t, "eval.jsonl", mixed(3)...),
-		"train.steps": 10, "train.examples_per_step": 3, "eval.every": 1, "lora.r": 16, "checkpoint.every": 3,
+		"train.steps": 5, "train.examples_per_step": 3, "eval.every": 2, "lora.r": 16, "checkpoint.every": 2,
 	}
 	deep := smallModel(t, model.NewOptions{HiddenSize: 64, NumHiddenLayers: 30})
 	for name, c := range map[string]lesson{
