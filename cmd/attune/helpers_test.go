@@ -8,9 +8,11 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"attune/engine/model"
@@ -26,6 +28,11 @@ const peakFile = "ATTUNE_TEST_PEAK_FILE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "" {
+		for _, s := range []os.Signal{syscall.SIGHUP, os.Interrupt} {
+			if signal.Ignored(s) { // as under nohup: the programs that tests start would ignore it, too
+				signal.Notify(make(chan os.Signal, 1), s)
+			}
+		}
 		os.Exit(m.Run())
 	}
 	fs, err := disktest.FromEnv(disk.In)
