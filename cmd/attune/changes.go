@@ -34,9 +34,6 @@ func checkChanges(parts []string, resume bool) error {
 	return nil
 }
 
-// stepsPart is how train.Check names the number of all steps.
-const stepsPart = "number of steps"
-
 // changes are what is another in a run than it was when a checkpoint was written.
 type changes struct {
 	parts     []string // of its identity; a recipe that is only written otherwise is none
@@ -92,7 +89,7 @@ func (j *job) changesSince(c *checkpoint.Checkpoint, identity map[string]string,
 	}
 	// how many steps there are follows from the rows and the recipe
 	if follows := x.permits("data") || x.has("recipe") && x.permits("recipe"); follows && x.was != x.is && x.is > c.Step {
-		x.permitted = append(x.permitted, stepsPart)
+		x.permitted = append(x.permitted, train.NumberOfSteps)
 	}
 	return x
 }
@@ -102,7 +99,7 @@ func (x *changes) permits(part string) bool { return slices.Contains(x.permitted
 
 // text: rows become tokens otherwise.
 func (x *changes) text() bool {
-	return slices.ContainsFunc(x.parts, func(part string) bool { return slices.Contains(textParts(), part) })
+	return slices.ContainsFunc(x.parts, func(part string) bool { return slices.Contains(train.TextParts(), part) })
 }
 
 // say warns of every change that the run goes on with.
@@ -184,7 +181,7 @@ func (j *job) explain(err error, x *changes) error {
 			default:
 				err = fmt.Errorf("%w; recipe: %s; --allow-change recipe goes on with that", err, strings.Join(x.keys, ", "))
 			}
-		case stepsPart:
+		case train.NumberOfSteps:
 			err = fmt.Errorf("%w; the run had %d steps, of which %d are taken, and would have %d", err, x.was, x.taken, x.is)
 		}
 	}

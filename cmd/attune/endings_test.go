@@ -37,15 +37,22 @@ func TestEndings(t *testing.T) {
 			return e.released(l)
 		}},
 		"SIGTERM twice at once": {exitInterrupted, func(t *testing.T, l lesson) int {
-			e := startHeld(t, l)
-			begin := time.Now()
-			e.signal(syscall.SIGTERM) // as timeout(1) does it: to the process, then to its group
-			time.Sleep(20 * time.Millisecond)
-			e.signal(syscall.SIGTERM)
-			if time.Since(begin) > sameRequest/2 {
-				t.Skip("this machine is too busy to send two signals at once")
+			for {
+				e := startHeld(t, l)
+				begin := time.Now()
+				e.signal(syscall.SIGTERM) // as timeout(1) does it: to the process, then to its group
+				time.Sleep(20 * time.Millisecond)
+				e.signal(syscall.SIGTERM)
+				if time.Since(begin) < sameRequest/2 {
+					return e.released(l)
+				}
+				e.signal(syscall.SIGKILL) // a busy machine: these were two requests, so once more
+				e.rest()
+				e.code()
+				if err := os.RemoveAll(l.runDir()); err != nil {
+					t.Fatal(err)
+				}
 			}
-			return e.released(l)
 		}},
 		"SIGHUP and SIGINT ignored": {exitOK, func(t *testing.T, l lesson) int {
 			cmd := program(t.Context(), l.args("train")...)

@@ -36,9 +36,6 @@ func (j *job) latest(dir *runDir, store *checkpoint.Store, identity map[string]s
 	return c, x, nil
 }
 
-// textParts are the parts of an identity that say how rows become tokens.
-func textParts() []string { return []string{"template", "tokenizer", specials} }
-
 // changedSince are the parts of an identity that a checkpoint has otherwise.
 func changedSince(c *checkpoint.Checkpoint, identity map[string]string) []string {
 	var changed *train.ChangedError
@@ -51,7 +48,7 @@ func changedSince(c *checkpoint.Checkpoint, identity map[string]string) []string
 // warnOfOther says in what the weights that a run ended with were trained otherwise than it would go on: no step was taken
 // since, or the best state is from before.
 func warnOfOther(log *zap.Logger, trained, identity map[string]string) {
-	for _, part := range textParts() {
+	for _, part := range train.TextParts() {
 		if there, known := trained[part]; known && there != identity[part] {
 			log.Warn("what is published was trained with another "+part+" and keeps it", zap.String("there", there), zap.String("here", identity[part]))
 		}

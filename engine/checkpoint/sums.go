@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"attune/internal/disk"
+	"attune/internal/smallfile"
 )
 
 // sums are the SHA-256 of a checkpoint's files by their names, in hexadecimal.
@@ -103,14 +104,7 @@ func readFile(d disk.FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s has more than the %d bytes that are expected at most", d.Path(name), limit)
-	}
-	return b, nil
+	return smallfile.ReadOpen(f, d.Path(name), limit)
 }
 
 func hashOf(b []byte) string {

@@ -30,8 +30,11 @@ func parts() []string {
 	return []string{"model", "template", "tokenizer", "special_tokens", "data", "eval", "recipe"}
 }
 
-// numberOfSteps is the part of a run that is in no identity: it follows from the rows and the recipe.
-const numberOfSteps = "number of steps"
+// TextParts are the parts of an identity that say how rows become tokens.
+func TextParts() []string { return []string{"template", "tokenizer", "special_tokens"} }
+
+// NumberOfSteps is the part of a run that is in no identity: it follows from the rows and the recipe.
+const NumberOfSteps = "number of steps"
 
 // Check is a *ChangedError where a checkpoint is of another run than that of identity and so many steps. The parts allowed
 // may differ; one that the checkpoint does not name was not known yet when it was written.
@@ -43,8 +46,8 @@ func Check(c *checkpoint.Checkpoint, identity map[string]string, steps int, allo
 			list = append(list, part)
 		}
 	}
-	if c.Total != steps && !slices.Contains(allowed, numberOfSteps) {
-		list = append(list, numberOfSteps)
+	if c.Total != steps && !slices.Contains(allowed, NumberOfSteps) {
+		list = append(list, NumberOfSteps)
 	}
 	if len(list) > 0 {
 		return &ChangedError{Dir: c.Dir, Parts: list, There: c.Identity, Here: identity}
@@ -60,7 +63,7 @@ func Forget(st *checkpoint.State, identity map[string]string) bool {
 		there, known := st.Identity[part]
 		return known && there != identity[part]
 	}
-	if !other("eval") || slices.ContainsFunc([]string{"template", "tokenizer", "special_tokens"}, other) {
+	if !other("eval") || slices.ContainsFunc(TextParts(), other) {
 		return false
 	}
 	st.FirstLoss, st.EvalLoss, st.BestLoss, st.BestStep, st.BadEvals = nil, nil, nil, 0, 0

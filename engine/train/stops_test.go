@@ -240,7 +240,7 @@ func TestGoBackToBeforeAChange(t *testing.T) {
 		t.Fatal(c, err)
 	}
 	Forget(&c.State, r.Identity)
-	if err := errors.Join(r.Resume(c, "eval", numberOfSteps), c.Close()); err != nil {
+	if err := errors.Join(r.Resume(c, "eval", NumberOfSteps), c.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if res := mustTrain(t, r); res.WentBack != 2 || res.FirstEval != nil || res.BestStep <= 14 || r.state.Total != steps {
