@@ -1,0 +1,11 @@
+package cuda
+
+import "attune/kernels"
+
+// table has the plan of each kernel by kernels.Kernel.Name. Operands have passed shapes.Check.
+var table = map[string]func(p *planner, k kernels.Kernel, in, out []View){
+	"accumulate": planAccumulate,
+	"add":        planAdd,
+	"scaleby":    planScaleBy,
+	"zero":       planZero,
+}
