@@ -37,8 +37,8 @@ template <class T> DEVICE T *shared(u32 offset = 0) { return (T *)(shared_memory
 // The codes of kernels.Dtype.
 enum { FLOAT32 = 1, BFLOAT16 = 2, INT32 = 5 };
 
-DEVICE f32 bits_f32(u32 u) { f32 f; __builtin_memcpy(&f, &u, 4); return f; }
-DEVICE u32 f32_bits(f32 f) { u32 u; __builtin_memcpy(&u, &f, 4); return u; }
+DEVICE f32 bits_f32(u32 u) { f32 f; memcpy(&f, &u, 4); return f; }
+DEVICE u32 f32_bits(f32 f) { u32 u; memcpy(&u, &f, 4); return u; }
 
 // bf16 as its 16 bits.
 DEVICE f32 bf16_f32(u16 h) { return bits_f32((u32)h << 16); }
