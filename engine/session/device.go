@@ -27,6 +27,16 @@ type Device struct {
 	BFloat16 bool
 	// Tuned is whether the kernels are the tuned ones rather than plain Go.
 	Tuned bool
+	// Discrete is whether the device has memory apart from the host's.
+	Discrete bool
+	// Footprint is the device memory, in bytes, that buffers of such sizes take in all; nil where it is their sum.
+	Footprint func(sizes []int64) int64
+	// HostAlloc makes host memory that is copied from the device at full speed: zeroed, outside the Go heap; free gives it
+	// back. Nil where the device's own memory serves.
+	HostAlloc func(bytes int64) (memory []byte, free func() error, err error)
+	// Lengths is the row length in tokens that a row of so many is computed at, where most is the longest there is: fewer
+	// lengths, fewer programs. Nil where every length is taken as it is.
+	Lengths func(tokens, most int) int
 	// Why says how the device was chosen.
 	Why string
 }
