@@ -4,8 +4,11 @@ import "attune/kernels"
 
 // table has the plan of each kernel by kernels.Kernel.Name. Operands have passed shapes.Check.
 var table = map[string]func(p *planner, k kernels.Kernel, in, out []View){
-	"accumulate": planAccumulate,
-	"add":        planAdd,
-	"scaleby":    planScaleBy,
-	"zero":       planZero,
+	"accumulate":       planAccumulate,
+	"add":              planAdd,
+	"attention":        planAttention,
+	"attention_bwd":    planAttentionBwd,
+	"attention_cached": planAttentionCached,
+	"scaleby":          planScaleBy,
+	"zero":             planZero,
 }

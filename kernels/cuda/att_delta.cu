@@ -1,0 +1,30 @@
+// What attention_bwd needs of each query: log2(e)*lse and do.o. A warp a row; padding and the rows behind the last get +inf,
+// so that their probabilities are 0, and 0.
+#include "attention.cuh"
+
+KERNEL(att_delta, att_args, 256, 1) {
+  i64 w = (i64)blockIdx.x * 8 + threadIdx.x / 32;
+  i32 t = (i32)(w / args.heads), h = (i32)(w % args.heads), lane = threadIdx.x % 32, dh = args.dh;
+  if (t >= args.rows) return;
+  bool padding = t >= args.tokens || args.lo[t] < 0;
+  f32 sum = 0;
+  if (!padding) {
+    i64 at = w * dh;
+    if (dh % 8 == 0) {
+      for (i32 d = lane * 8; d < dh; d += 256) {
+        f32 o[8], g[8];
+        load8(args.o, args.to, at + d, at + dh, o);
+        load8(args.dout, args.tdout, at + d, at + dh, g);
+        UNROLL for (int j = 0; j < 8; j++) sum = fmaf(o[j], g[j], sum);
+      }
+    } else {
+      for (i32 d = lane; d < dh; d += 32) sum = fmaf(load(args.o, args.to, at + d), load(args.dout, args.tdout, at + d), sum);
+    }
+  }
+  sum = warp_sum(sum);
+  if (lane == 0) {
+    f32 *to = args.stat + ((i64)h * args.rows + t) * 2;
+    to[0] = padding ? ATT_INF : args.lse[w] * 1.44269504088896341f;
+    to[1] = sum;
+  }
+}

@@ -1,0 +1,105 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+
+	"attune/kernels"
+)
+
+// attArgs are the arguments of the kernels of attention. Those that one does not need are 0.
+type attArgs struct {
+	Q, K, V, Dout                        Ptr
+	O, Dq, Dk, Dv                        Ptr
+	Lse                                  Ptr
+	Lo, Hi, Last, Pad                    Ptr
+	Stat, Part                           Ptr
+	Tokens, Keys, Heads, Kv, Dh, Rows    int32
+	Tq, Tk, Tv, Tdout, To, Tdq, Tdk, Tdv int32
+	Scale, Inner, Outer                  float32
+	Capped                               int32
+}
+
+// attRows is what the tokens are rounded up to in scratch: tiles of queries read rows behind the last.
+const attRows = 128
+
+// widestHead is the largest head size that the kernels have registers and shared memory for.
+const widestHead = 256
+
+// attention begins the arguments for queries (T,H,Dh) that look at keys and values (S,KV,Dh).
+func (p *planner) attention(q, k, v View, scale, softCap float64) attArgs {
+	if dh := q.Shape[2]; dh > widestHead {
+		p.fail("head size %d, at most %d on cuda", dh, widestHead)
+	}
+	a := attArgs{
+		Q: q.Ptr, K: k.Ptr, V: v.Ptr, Tq: int32(q.Dtype), Tk: int32(k.Dtype), Tv: int32(v.Dtype),
+		Tokens: int32(q.Shape[0]), Keys: int32(k.Shape[0]), Heads: int32(q.Shape[1]), Kv: int32(k.Shape[1]), Dh: int32(q.Shape[2]),
+		Rows: int32(blocks(q.Shape[0], attRows) * attRows), Scale: float32(scale), Inner: float32(scale * math.Log2E),
+	}
+	if softCap > 0 { // outer*(1 - 2/(1 + 2^(inner*product)))
+		a.Inner, a.Outer, a.Capped = float32(2*scale/softCap*math.Log2E), float32(softCap*math.Log2E), 1
+	}
+	return a
+}
+
+type attSpansArgs struct {
+	Segments, Positions     Ptr
+	Lo, Hi, Last            Ptr
+	Tokens, Keys, Window, _ int32
+}
+
+// spans finds which keys each query sees. With segments, a key at which lo is negative is padding.
+func (a *attArgs) spans(p *planner, segments, positions View, window int, backward bool) {
+	row := func() Ptr { return p.scratch(kernels.Int32, int(a.Tokens)).Ptr }
+	a.Lo, a.Hi = row(), row()
+	args := attSpansArgs{Lo: a.Lo, Hi: a.Hi, Tokens: a.Tokens, Keys: a.Keys, Window: int32(min(window, math.MaxInt32))}
+	if positions.Wanted() {
+		args.Positions = positions.Ptr
+		launch(p, "att_spans_cached", 256, 0, args, blocks(int(a.Tokens), 256))
+		return
+	}
+	a.Pad = a.Lo
+	if backward {
+		a.Last = row()
+	}
+	args.Segments, args.Last = segments.Ptr, a.Last
+	launch(p, "att_spans", 1024, 2*1024*4, args, 1)
+}
+
+func planAttention(p *planner, kernel kernels.Kernel, in, out []View) {
+	k, o, lse := kernel.(kernels.Attention), out[0], out[1]
+	if !o.Wanted() && !lse.Wanted() {
+		return
+	}
+	a := p.attention(in[0], in[1], in[2], k.Scale, k.SoftCap)
+	a.spans(p, in[3], View{}, k.Window, false)
+	a.O, a.To, a.Lse = o.Ptr, int32(o.Dtype), lse.Ptr
+	a.forward(p)
+}
+
+// forward launches the pass from queries to o and lse.
+func (a *attArgs) forward(p *planner) {
+	s := a.float32Tile()
+	launch(p, s.name("att_fwd_f32"), 256, s.bytes(3, 1), *a, int(a.Heads), blocks(int(a.Tokens), s.rows))
+}
+
+// float32Tile is the tile of the float32 kernels (att_f32.cuh).
+type float32Tile struct{ rows, width, dh int }
+
+func (a *attArgs) float32Tile() float32Tile {
+	switch dh := int(a.Dh); {
+	case dh <= 64:
+		return float32Tile{32, 64, dh}
+	case dh <= 128:
+		return float32Tile{32, 128, dh}
+	default:
+		return float32Tile{16, 256, dh}
+	}
+}
+
+func (t float32Tile) name(function string) string { return fmt.Sprintf("%s_%d", function, t.width) }
+
+// bytes are those of so many tiles of rows of heads (of an odd length, so that columns lie in different banks) and of scores.
+func (t float32Tile) bytes(heads, scores int) int {
+	return 4 * (heads*t.rows*(t.dh|1) + scores*t.rows*t.rows)
+}
