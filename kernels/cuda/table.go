@@ -9,6 +9,8 @@ var table = map[string]func(p *planner, k kernels.Kernel, in, out []View){
 	"attention":        planAttention,
 	"attention_bwd":    planAttentionBwd,
 	"attention_cached": planAttentionCached,
+	"linear":           planLinear,
+	"linear_bwd":       planLinearBwd,
 	"scaleby":          planScaleBy,
 	"zero":             planZero,
 }
