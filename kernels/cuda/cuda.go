@@ -135,6 +135,15 @@ func (p *planner) kernel(k kernels.Kernel, in, out []View) error {
 	if !ok {
 		return fmt.Errorf("no kernel on cuda")
 	}
+	if err := check(k, in, out); err != nil {
+		return err
+	}
+	plan(p, k, in, out)
+	return p.err
+}
+
+// check is what all plans ask of operands.
+func check(k kernels.Kernel, in, out []View) error {
 	if err := shapes.Check(k, operands(in), operands(out)); err != nil {
 		return err
 	}
@@ -145,8 +154,7 @@ func (p *planner) kernel(k kernels.Kernel, in, out []View) error {
 			}
 		}
 	}
-	plan(p, k, in, out)
-	return p.err
+	return nil
 }
 
 func operands(vs []View) []shapes.Operand {

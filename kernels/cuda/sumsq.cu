@@ -1,0 +1,36 @@
+// kernels.SumSq: squares added in float64, each block's in a fixed tree, then the blocks' of a tensor in another. One tensor
+// or a table of them. Reads every element once.
+#include "batch.cuh"
+
+struct sumsq_args {
+  const void *x;
+  f64 *partial; // one a block
+  f32 *s;
+  i64 n, first;
+  const sumsq_args *all;
+  i32 count, dx;
+};
+
+KERNEL(sumsq, sumsq_args, 256, 4) {
+  sumsq_args a = tensor_of(args, blockIdx.x);
+  i64 block = (i64)blockIdx.x - a.first, begin = block * BLOCK_ELEMS;
+  i64 n = begin + BLOCK_ELEMS < a.n ? begin + BLOCK_ELEMS : a.n;
+  f64 sum[2] = {0, 0};
+  for (i64 at = begin + threadIdx.x * 8; at < n; at += 256 * 8) {
+    f32 x[8];
+    load8(a.x, a.dx, at, n, x);
+    UNROLL for (int i = 0; i < 8; i++) sum[i % 2] += (f64)x[i] * (f64)x[i];
+  }
+  f64 total = block_sum(sum[0] + sum[1], shared<f64>());
+  if (threadIdx.x == 0) a.partial[block] = total;
+}
+
+// A block a tensor.
+KERNEL(sumsq_finish, sumsq_args, 256, 4) {
+  sumsq_args a = args.all ? args.all[blockIdx.x] : args;
+  i64 blocks = (a.n + BLOCK_ELEMS - 1) / BLOCK_ELEMS;
+  f64 sum = 0;
+  for (i64 i = threadIdx.x; i < blocks; i += 256) sum += a.partial[i];
+  sum = block_sum(sum, shared<f64>());
+  if (threadIdx.x == 0) *a.s = (f32)sum;
+}
