@@ -1,0 +1,112 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"attune/kernels/cuda/cubin"
+)
+
+// usage is what a kernel takes of a multiprocessor, by the compiler's word: registers a thread, and bytes.
+type usage struct {
+	kernel                                                  string
+	registers, stack, spillStores, spillLoads, sharedMemory int
+}
+
+var (
+	entryLine  = regexp.MustCompile(`Compiling entry function '(\w+)' for`)
+	spillLine  = regexp.MustCompile(`(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads`)
+	usedLine   = regexp.MustCompile(`Used (\d+) registers`)
+	sharedLine = regexp.MustCompile(`(\d+) bytes smem`)
+)
+
+// usages reads the log of ptxas -v: for each kernel a line that names it, one of its stack, one of its registers. Functions
+// that were not inlined have lines of their own, whose bytes count for the kernel they follow.
+func usages(log string) ([]usage, error) {
+	var list []usage
+	for _, line := range strings.Split(log, "\n") {
+		if m := entryLine.FindStringSubmatch(line); m != nil {
+			list = append(list, usage{kernel: m[1]})
+			continue
+		}
+		if len(list) == 0 {
+			continue
+		}
+		u := &list[len(list)-1]
+		if m := spillLine.FindStringSubmatch(line); m != nil {
+			u.stack += number(m[1])
+			u.spillStores += number(m[2])
+			u.spillLoads += number(m[3])
+		}
+		if m := usedLine.FindStringSubmatch(line); m != nil {
+			u.registers = number(m[1])
+			if m := sharedLine.FindStringSubmatch(line); m != nil {
+				u.sharedMemory = number(m[1])
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no kernel")
+	}
+	for _, u := range list {
+		if u.registers == 0 {
+			return nil, fmt.Errorf("no registers of %s", u.kernel)
+		}
+	}
+	return list, nil
+}
+
+func number(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil { // the compiler never says so much
+		return 1<<31 - 1
+	}
+	return n
+}
+
+// report is a table of all kernels, and an error where a hot one spills.
+func report(results []*result) (table string, spilled error) {
+	var b strings.Builder
+	var bad []error
+	fmt.Fprintln(&b, "kernel\tarch\tregisters\tstack_bytes\tspill_store_bytes\tspill_load_bytes\tstatic_shared_bytes\thot")
+	for _, r := range results {
+		for _, u := range r.uses {
+			hot := r.source.hot[u.kernel]
+			fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%t\n", u.kernel, r.arch, u.registers, u.stack, u.spillStores, u.spillLoads, u.sharedMemory, hot)
+			if hot && u.spillStores+u.spillLoads > 0 {
+				bad = append(bad, fmt.Errorf("%s: kernel %s is marked hot and spills on %s: %d bytes stored, %d loaded", r.source.name, u.kernel, r.arch, u.spillStores, u.spillLoads))
+			}
+		}
+	}
+	return b.String(), errors.Join(bad...)
+}
+
+// archive writes the modules of an architecture, the same bytes for the same modules.
+func archive(path string, results []*result, arch string) error {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
+	for _, r := range results {
+		if r.arch != arch {
+			continue
+		}
+		w, err := z.Create(r.source.module() + cubin.Extension(arch))
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(r.image); err != nil {
+			return err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	return replace(path, b.Bytes())
+}
