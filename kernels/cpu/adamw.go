@@ -9,9 +9,7 @@ ATTUNE_CALL(adamw)
 import "C"
 
 import (
-	"fmt"
 	"math"
-	"slices"
 
 	"attune/kernels"
 )
@@ -19,18 +17,7 @@ import (
 // adamW is one optimizer step, element by element; the outputs may be the inputs' buffers. The scalars are worked out
 // in float64 and rounded once, as torch does.
 func adamW(e *Engine, k kernels.Kernel, in, out []View, _ []byte) error {
-	if err := operands(in, 5, out, 3); err != nil {
-		return err
-	}
 	param, hyper := in[0], in[4]
-	for i, v := range slices.Concat(in[:4], out) {
-		if err := stored(fmt.Sprintf("operand %d", i), v, kernels.Float32, param.Shape...); err != nil {
-			return err
-		}
-	}
-	if err := stored("hyper", hyper, kernels.Float32, 4); err != nil {
-		return err
-	}
 	a, h := k.(kernels.AdamW), hyper.f32()
 	lr, bias1, bias2 := float64(h[0]), float64(h[1]), float64(h[2])
 	ptr := func(v View) *C.float { return (*C.float)(v.ptr()) }

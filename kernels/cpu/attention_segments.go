@@ -9,9 +9,6 @@ import (
 // segmentsApart runs the reference of attention, or of its gradient, for each segment of a packed row by itself and side
 // by side: no token looks beyond its own, so the bits are those of the whole row.
 func segmentsApart(e *Engine, k kernels.Kernel, in, out []View, _ []byte) error {
-	if _, err := checkAttention(in, out, len(in) > 4); err != nil {
-		return err
-	}
 	runs := runsOf(in[3].i32())
 	errs := make([]error, len(runs))
 	e.parallel(len(runs), func(_, i int) {

@@ -23,20 +23,14 @@ func (s *crossEntropyShape) blasChunk() int {
 }
 
 func blasCrossEntropyScratch(e *Engine, k kernels.Kernel, in, out []View) int64 {
-	s, err := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
-	if err != nil {
-		return 0
-	}
+	s := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
 	chunk := int64(s.blasChunk())
 	return scratchSize(4*chunk*int64(s.vocab)) + scratchSize(8*chunk) + e.blasScratch()
 }
 
 // blasCrossEntropy is kernels.LinearCrossEntropy with products by gonum, chunk by chunk of the trained tokens.
 func blasCrossEntropy(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error {
-	s, err := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
-	if err != nil {
-		return err
-	}
+	s := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
 	rows, err := s.trained()
 	if err != nil {
 		return err

@@ -6,10 +6,7 @@ import "attune/kernels"
 // while it is packed, but the sums of it are, so that rounding to bfloat16 loses nothing.
 
 func blasLinear(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error {
-	s, err := newLinear(k.(kernels.Linear), in, out)
-	if err != nil {
-		return err
-	}
+	s := newLinear(k.(kernels.Linear), in, out)
 	y := blasProduct{m: s.rows, n: s.o, bf16: s.bf16(), bias: s.bias, c: s.y}
 	if s.rank > 0 && (s.y.wanted() || s.xa.wanted()) {
 		xa := s.blasInner(&scratch)
@@ -31,18 +28,12 @@ func blasLinear(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) err
 }
 
 func blasLinearScratch(e *Engine, k kernels.Kernel, in, out []View) int64 {
-	s, err := newLinear(k.(kernels.Linear), in, out)
-	if err != nil {
-		return 0
-	}
+	s := newLinear(k.(kernels.Linear), in, out)
 	return s.blasInnerSize() + e.blasScratch()
 }
 
 func blasLinearBwd(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error {
-	s, err := newLinearBwd(k.(kernels.LinearBwd), in, out)
-	if err != nil {
-		return err
-	}
+	s := newLinearBwd(k.(kernels.LinearBwd), in, out)
 	bf16 := s.bf16()
 	g := blasMatrix{v: s.y, cols: s.o}
 	gT := blasMatrix{v: s.y, cols: s.o, byCol: true}
@@ -83,10 +74,7 @@ func blasLinearBwd(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) 
 }
 
 func blasLinearBwdScratch(e *Engine, k kernels.Kernel, in, out []View) int64 {
-	s, err := newLinearBwd(k.(kernels.LinearBwd), in, out)
-	if err != nil {
-		return 0
-	}
+	s := newLinearBwd(k.(kernels.LinearBwd), in, out)
 	return s.blasInnerSize() + e.blasScratch()
 }
 

@@ -39,7 +39,7 @@ func conform(t *testing.T, k kernels.Kernel, f operandsOf) {
 				for skip := range out {
 					if len(out) > 1 {
 						some := copies(givenOut)
-						some[skip].Data = nil
+						some[skip] = View{}
 						runKernel(t, e, k, copies(givenIn), some)
 						sameBytes(t, fmt.Sprintf("without output %d", skip), some, out)
 					}

@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"attune/kernels"
+	"attune/kernels/internal/shapes"
 )
 
 // View is one operand: dense row-major data in memory that the caller owns. Data is nil for an output that is not
@@ -75,14 +76,15 @@ func (e *Engine) Threads() int { return e.pool.n }
 // Close stops the workers. The Engine cannot be used afterwards.
 func (e *Engine) Close() { e.pool.close() }
 
-// Scratch is the number of bytes of temporary memory that Run needs for these operands, whose Data may be nil: every
-// output that has a shape counts as wanted.
+// Scratch is the number of bytes of temporary memory that Run needs for these operands, whose Data may be nil; outputs that
+// are not wanted are zero Views.
 func (e *Engine) Scratch(k kernels.Kernel, in, out []View) int64 {
 	t, ok := e.table[k.Name()]
-	if !ok || t.scratch == nil {
-		return 0
+	planned := func(v View) bool { return v.Dtype != 0 }
+	if !ok || t.scratch == nil || shapes.Check(k, operands(in, planned), operands(out, planned)) != nil {
+		return 0 // Run says what is wrong
 	}
-	return t.scratch(e, k, in, out)
+	return t.scratch(e, k, in, shapes.Pad(k, out))
 }
 
 // Resident is the number of bytes that the Engine holds from New to Close, beside what it is given: the packing
@@ -105,12 +107,15 @@ func (e *Engine) Run(k kernels.Kernel, in, out []View, scratch []byte) error {
 		}
 	}
 	if t, ok := e.table[k.Name()]; ok {
+		if err := shapes.Check(k, operands(in, View.wanted), operands(out, View.wanted)); err != nil {
+			return fmt.Errorf("cpu: %s: %w", k.Name(), err)
+		}
 		if t.scratch != nil {
-			if need := t.scratch(e, k, in, out); int64(len(scratch)) < need {
+			if need := t.scratch(e, k, in, shapes.Pad(k, out)); int64(len(scratch)) < need {
 				return fmt.Errorf("cpu: %s: %d bytes of scratch, needs %d", k.Name(), len(scratch), need)
 			}
 		}
-		err := t.run(e, k, in, out, scratch)
+		err := t.run(e, k, in, shapes.Pad(k, out), scratch)
 		if err == nil {
 			return nil
 		}

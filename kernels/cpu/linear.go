@@ -9,10 +9,7 @@ import "attune/kernels"
 func linearEntry() entry {
 	return entry{
 		run: func(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error {
-			s, err := newLinear(k.(kernels.Linear), in, out)
-			if err != nil {
-				return err
-			}
+			s := newLinear(k.(kernels.Linear), in, out)
 			p := s.forward(&scratch)
 			if !e.fits(p) {
 				return errDecline
@@ -23,10 +20,7 @@ func linearEntry() entry {
 			return nil
 		},
 		scratch: func(e *Engine, k kernels.Kernel, in, out []View) int64 {
-			s, err := newLinear(k.(kernels.Linear), in, out)
-			if err != nil {
-				return 0
-			}
+			s := newLinear(k.(kernels.Linear), in, out)
 			return innerSize(s.rows, s.rank) + e.productScratch(s.forward(nil))
 		},
 	}
@@ -35,10 +29,7 @@ func linearEntry() entry {
 func linearBwdEntry() entry {
 	return entry{
 		run: func(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error {
-			s, err := newLinearBwd(k.(kernels.LinearBwd), in, out)
-			if err != nil {
-				return err
-			}
+			s := newLinearBwd(k.(kernels.LinearBwd), in, out)
 			gb := s.innerView(&scratch)
 			if !e.fits(s.backward(gb)) || !e.fits(s.weightGrad()) {
 				return errDecline
@@ -61,10 +52,7 @@ func linearBwdEntry() entry {
 			return nil
 		},
 		scratch: func(e *Engine, k kernels.Kernel, in, out []View) int64 {
-			s, err := newLinearBwd(k.(kernels.LinearBwd), in, out)
-			if err != nil {
-				return 0
-			}
+			s := newLinearBwd(k.(kernels.LinearBwd), in, out)
 			return innerSize(s.rows, s.rank) + e.productScratch(s.backward(View{}))
 		},
 	}

@@ -40,10 +40,7 @@ type crossEntropy struct {
 }
 
 func linearCrossEntropyScratch(e *Engine, k kernels.Kernel, in, out []View) int64 {
-	s, err := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
-	if err != nil {
-		return 0
-	}
+	s := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
 	c := crossEntropy{e: e, crossEntropyShape: s}
 	return c.plan(nil)
 }
@@ -75,10 +72,7 @@ func (c *crossEntropy) plan(scratch []byte) int64 {
 }
 
 func linearCrossEntropy(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error {
-	s, err := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
-	if err != nil {
-		return err
-	}
+	s := newCrossEntropy(k.(kernels.LinearCrossEntropy), in, out)
 	rows, err := s.trained()
 	if err != nil {
 		return err

@@ -114,7 +114,7 @@ func TestLinearRefuses(t *testing.T) {
 	in[1] = newView(kernels.Float32, 7, 4)
 	refuses(t, k, in, out, "has no rows of 4")
 	in, out = fresh()
-	refuses(t, k, append(in, in[0]), out, "6 inputs, takes 5")
+	refuses(t, k, append(in, in[0]), out, "6 inputs and 2 outputs, takes 5 and 2")
 	in, out = fresh()
 	in[4] = ints(make([]int32, 5), 5)
 	refuses(t, k, in, out, "keys")

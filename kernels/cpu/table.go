@@ -6,15 +6,15 @@ import (
 	"attune/kernels"
 )
 
-// entry is a tuned kernel: run after Engine.Run has checked every operand by itself (View.check), and the scratch it
-// needs (nil: none). run checks how the operands fit together before it writes anything.
+// entry is a tuned kernel and the scratch it needs (nil: none), run after Engine.Run has checked the operands: each by
+// itself (View.check) and how they fit together (shapes.Check).
 type entry struct {
 	run     func(e *Engine, k kernels.Kernel, in, out []View, scratch []byte) error
 	scratch func(e *Engine, k kernels.Kernel, in, out []View) int64
 }
 
-// errDecline is returned by an entry that has nothing for these dtypes; the reference then runs.
-var errDecline = errors.New("no tuned kernel for these dtypes")
+// errDecline is returned by an entry that has nothing for these shapes; the reference then runs.
+var errDecline = errors.New("no tuned kernel for these shapes")
 
 // table gives the kernels of an instruction set by kernels.Kernel.Name.
 func table(isa string) map[string]entry {

@@ -138,7 +138,7 @@ func (p *planner) kernel(k kernels.Kernel, in, out []View) error {
 	if err := check(k, in, out); err != nil {
 		return err
 	}
-	plan(p, k, in, out)
+	plan(p, k, in, shapes.Pad(k, out))
 	return p.err
 }
 

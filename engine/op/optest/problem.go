@@ -87,9 +87,9 @@ func (g *graph) problems(t *testing.T, name string, s storage) (ps []*problem) {
 			p.in = append(p.in, storeFloats(s.of(op.TypeOf(c).Stat || example.Stat, example.Weight), v.Shape, v.F))
 		}
 		for i, ty := range o.Out {
-			v := View{Dtype: s.of(ty.Stat, false), Shape: ty.Shape}
+			var v View
 			if ty.Shape.TotalSize() > 0 && (i == 0 || n == g.node || slices.Contains(sides[n], i)) {
-				v = newView(v.Dtype, v.Shape)
+				v = newView(s.of(ty.Stat, false), ty.Shape)
 			}
 			p.out = append(p.out, v)
 		}

@@ -43,16 +43,17 @@ func (o Operand) rows() int {
 }
 
 // Check says what is wrong with the operands of k, or nil: how many there are, one that is missing, a dtype that is not
-// what the kernel documents (floating-point ones are float32 or bfloat16), shapes that do not belong together.
+// what the kernel documents (floating-point ones are float32 or bfloat16), shapes that do not belong together. Outputs that
+// are missing at the end are not wanted.
 func Check(k kernels.Kernel, in, out []Operand) error {
-	c := checker{in: in, out: out}
-	inputs, outputs := c.number(k)
-	if c.err != nil {
-		return c.err
+	inputs, outputs := number(k)
+	if outputs == 0 {
+		return errors.New("operands unknown to package shapes")
 	}
-	if len(in) != inputs || len(out) != outputs {
+	if len(in) != inputs || len(out) > outputs {
 		return fmt.Errorf("%d inputs and %d outputs, takes %d and %d", len(in), len(out), inputs, outputs)
 	}
+	c := checker{in: in, out: Pad(k, out)}
 	for i, o := range in {
 		if !o.wanted() {
 			return fmt.Errorf("input %d is not there", i)
@@ -67,6 +68,14 @@ func Check(k kernels.Kernel, in, out []Operand) error {
 	return c.err
 }
 
+// Pad gives out as many elements as k has outputs, zero ones behind.
+func Pad[T any](k kernels.Kernel, out []T) []T {
+	if _, n := number(k); len(out) < n {
+		return append(slices.Clone(out), make([]T, n-len(out))...)
+	}
+	return out
+}
+
 // checker keeps the first complaint.
 type checker struct {
 	in, out []Operand
@@ -79,8 +88,8 @@ func (c *checker) fail(format string, args ...any) {
 	}
 }
 
-// number is how many inputs and outputs k takes.
-func (c *checker) number(k kernels.Kernel) (in, out int) {
+// number is how many inputs and outputs k takes; none for a kernel that is not known.
+func number(k kernels.Kernel) (in, out int) {
 	switch k := k.(type) {
 	case kernels.Accumulate, kernels.Add, kernels.Embed, kernels.EmbedBwd, kernels.Rows, kernels.RoPE, kernels.ScaleBy, kernels.SwiGLU:
 		return 2, 1
@@ -109,7 +118,6 @@ func (c *checker) number(k kernels.Kernel) (in, out int) {
 	case kernels.Zero:
 		return 0, 1
 	}
-	c.err = errors.New("operands unknown to package shapes")
 	return 0, 0
 }
 
