@@ -41,7 +41,7 @@ func (t Type) String() string {
 type Buffer interface {
 	// Bytes is the size.
 	Bytes() int64
-	// Free gives the memory back; the buffer must not be used any more.
+	// Free gives the memory back, behind every launch before it; the buffer must not be used any more.
 	Free() error
 }
 
@@ -75,21 +75,24 @@ type Launch struct {
 	Scratch Region
 }
 
-// Backend is a device: memory, and kernels run by name. A backend is used by one goroutine at a time.
+// Backend is a device: memory, and kernels run by name. A backend is used by one goroutine at a time; Upload alone may be
+// called by several, to different buffers. It may also be a Recorder and a Batcher.
 type Backend interface {
 	// Name is "cpu" or "cuda", with what was chosen of it: "cpu avx512bf16".
 	Name() string
 	// Alloc gives zeroed memory, its start aligned for every kernel (64 bytes at least).
 	Alloc(bytes int64) (Buffer, error)
-	// Upload copies src to byte off of dst, Download len(dst) bytes from byte off of src. Both are complete on return
-	// and come after every launch before them.
+	// Upload copies src to byte off of dst: behind every launch before it, and before every one after it. src is the
+	// caller's again on return.
+	// Download copies len(dst) bytes from byte off of src: behind every launch before it, for which it waits. It is
+	// complete on return.
 	Upload(dst Buffer, off int64, src []byte) error
 	Download(dst []byte, src Buffer, off int64) error
 	// Scratch is the working memory in bytes that a launch of k needs; unwanted outputs are zero Types.
 	Scratch(k kernels.Kernel, in, out []Type) int64
 	// Launch runs a kernel, or queues it: launches take effect in order.
 	Launch(Launch) error
-	// Sync waits for all launches and gives their errors.
+	// Sync waits for all launches and gives their errors. So does Download.
 	Sync() error
 	// MemoryFree is how many bytes Alloc can still be asked for.
 	MemoryFree() (int64, error)

@@ -6,25 +6,28 @@ import "fmt"
 // CUDA's graphs are such recordings; where launching costs little next to the kernels, as on a processor, there are none.
 type Recorder interface {
 	// Record keeps launches in order, with their operands, and runs nothing. It may be called while launches are
-	// queued, which it neither waits for nor takes up. The slice is the caller's again on return; the buffers that its
-	// launches name must outlive the recording.
+	// queued, which it neither waits for nor takes up. The slice is the caller's again on return. Where these launches
+	// cannot be recorded, or there is no memory for it, the error is errors.ErrUnsupported or ErrMemory: they are then
+	// launched as ever.
 	Record([]Launch) (Recording, error)
 }
 
 // Recording is a list of launches that its backend keeps.
 type Recording interface {
 	// Queue is Launch of each launch in order: the results are the same to the bit, and so are the errors that Sync
-	// gives. It may be called again before the launches of the last call have ended.
+	// gives. It may be called again before the launches of the last call have ended, and not once a buffer that they
+	// name was freed.
 	Queue() error
 	// Bytes is the memory of the device that the recording takes beside its operands, as far as the backend knows.
 	Bytes() int64
-	// Close gives the recording's memory back, after waiting for launches of it that are still queued. It comes before
-	// any buffer of its launches is freed.
+	// Close gives the recording's memory back, behind launches of it that are still queued. It touches no buffer: those
+	// of its launches may be gone.
 	Close() error
 }
 
 // Batcher is what a backend may be besides: one that takes many launches in fewer of its own, as for the updates of a
-// thousand small tensors. The launches are independent: none writes what another reads or writes.
+// thousand small tensors. The launches are independent: none writes what another reads or writes. Their scratch alone may
+// be one region for all, which is enough for any one of them: who takes them together brings memory of its own for it.
 type Batcher interface {
 	// LaunchAll is Launch of each, to the bit, in any order among them and behind all launches before. The backend may
 	// keep what it makes of the slice, known by its first element's address and its length: who changes what a launch

@@ -14,6 +14,9 @@ type Runner struct {
 	CheckFinite bool
 	// Observe, if set, is told of every step and its wall time; each step is waited for, so that times are its own.
 	Observe func(Step, time.Duration)
+	// Recordings keeps what is run again recorded, where it says so and the backend can; nil = nothing is. Runs with
+	// CheckFinite or Observe launch every step themselves.
+	Recordings *Recordings
 
 	backend  Backend
 	program  *Program
@@ -21,7 +24,8 @@ type Runner struct {
 	consts   []Buffer
 	bound    []Operand
 	launches []Launch // nil until the first run after a Bind
-	poisons  bool     // fills dead memory; set in builds with the tag invariants
+	recorded recorded
+	poisons  bool // fills dead memory; set in builds with the tag invariants
 }
 
 // NewArena allocates one arena in which each of the programs fits. Their runners share it and take turns: outputs hold
@@ -76,7 +80,7 @@ func (r *Runner) Bind(name string, o Operand) error {
 			return fmt.Errorf("bind %s: bytes %d to %d of a buffer of %d", name, o.Off, o.Off+o.Bytes(), o.Buf.Bytes())
 		}
 		r.bound[i], r.launches = o, nil
-		return nil
+		return r.forget()
 	}
 	return fmt.Errorf("bind %s: the program has no such input", name)
 }
@@ -96,8 +100,26 @@ func same(a, b Type) bool {
 // Run takes every step in order and waits for the last. Between steps it looks at ctx and stops with its error; buffers
 // that are accumulated into are then part changed.
 func (r *Runner) Run(ctx context.Context) error {
-	if err := r.prepare(); err != nil {
+	err := r.Queue(ctx)
+	if err != nil && ctx.Err() == nil {
 		return err
+	}
+	if waited := r.backend.Sync(); waited != nil {
+		err = errors.Join(err, fmt.Errorf("run: %w", waited))
+	}
+	return err
+}
+
+// Queue is Run without waiting: what follows on the backend follows the last step, and Sync or Download gives its errors.
+// Where the run is recorded, it looks at ctx before the first step only.
+func (r *Runner) Queue(ctx context.Context) error {
+	if err := errors.Join(r.prepare(), ctx.Err()); err != nil {
+		return err
+	}
+	if r.Observe == nil && !r.CheckFinite && !r.poisons {
+		if queued, err := r.replay(); queued || err != nil {
+			return err
+		}
 	}
 	if r.poisons {
 		if err := r.poison(0, r.program.plan.Arena); err != nil {
@@ -106,14 +128,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	for i := range r.launches {
 		if err := ctx.Err(); err != nil {
-			return errors.Join(err, r.backend.Sync())
+			return err
 		}
 		if err := r.step(i); err != nil {
 			return err
 		}
-	}
-	if err := r.backend.Sync(); err != nil {
-		return fmt.Errorf("run: %w", err)
 	}
 	return nil
 }
@@ -189,9 +208,9 @@ func (r *Runner) operand(v int) Operand {
 // Output is output i, in the order Compile was given. It holds from one run to the next of any program in the arena.
 func (r *Runner) Output(i int) Operand { return r.operand(r.program.outputs[i]) }
 
-// Close frees the program's constants. The arena and what was bound are their owners'.
+// Close frees the program's constants and what is recorded of it. The arena and what was bound are their owners'.
 func (r *Runner) Close() error {
-	var err error
+	err := r.forget()
 	for _, b := range r.consts {
 		err = errors.Join(err, b.Free())
 	}
