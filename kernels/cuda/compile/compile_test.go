@@ -107,9 +107,15 @@ func TestCompile(t *testing.T) {
 	const head = "#define KERNEL(name, type, threads, blocks) extern \"C\" __global__ void __launch_bounds__(threads, blocks) name(type args)\n\n"
 	write(t, dir, "plain.cu", head+"// hot\nKERNEL(plain, float *, 32, 1) { args[threadIdx.x] += 1.0f; }\n")
 	write(t, dir, "few_sm90.cu", head+"KERNEL(few, float *, 32, 1) { asm volatile(\"wgmma.fence.sync.aligned;\"); args[0] = 1.0f; }\n")
-	const spilling = "KERNEL(spilling, float *, 1024, 1) { float a[96];\n_Pragma(\"unroll\") for (int i = 0; i < 96; i++) a[i] = args[i];\n__syncthreads();\n" +
-		"for (int j = 0; j < 9; j++) _Pragma(\"unroll\") for (int i = 0; i < 96; i++) a[i] = a[i] * a[(i * 7 + 3) % 96] + a[(i + 5) % 96];\n" +
-		"_Pragma(\"unroll\") for (int i = 0; i < 96; i++) args[i] = a[i]; }\n"
+	const spilling = `KERNEL(spilling, float *, 1024, 1) {
+  float a[256];
+  _Pragma("unroll") for (int i = 0; i < 256; i++) a[i] = args[i * 1024 + threadIdx.x];
+  for (int j = 0; j < 9; j++) {
+    _Pragma("unroll") for (int i = 0; i < 256; i++) a[i] = a[i] * a[(i * 7 + 3) % 256] + a[(i + 5) % 256];
+  }
+  _Pragma("unroll") for (int i = 0; i < 256; i++) args[i * 1024 + threadIdx.x] = a[i];
+}
+`
 	write(t, dir, "spilling.cu", head+spilling)
 	o := options{nvrtc: nvrtc, source: dir, out: out, cache: filepath.Join(out, "obj"), only: regexp.MustCompile(""), parallel: 2}
 	if err := run(o); err != nil {
@@ -139,7 +145,7 @@ func TestCompile(t *testing.T) {
 	}
 
 	write(t, dir, "spilling.cu", head+"// hot\n"+spilling)
-	if err := run(o); err == nil || strings.Count(err.Error(), "spilling is marked hot and spills on sm_") != 4 {
+	if err := run(o); err == nil || strings.Count(err.Error(), "spilling is marked hot and takes local memory on sm_") != 4 {
 		t.Errorf("a hot kernel spills on four architectures: got %v", err)
 	}
 	write(t, dir, "spilling.cu", head+"KERNEL(plain, float *, 32, 1) { args[0] = 2.0f; }\n")

@@ -1,7 +1,7 @@
 // Command compile makes the kernels of attune-cuda: every .cu file of kernels/cuda by NVRTC, for each architecture, into the
 // archives of kernels/cuda/cubin, with a report of the registers and spills of each kernel. It needs neither a GPU nor a
 // driver. Files named *_sm90.cu are compiled for sm_90a alone. A kernel in a paragraph of its file that has a line
-// beginning with "// hot" must not spill registers: compile then fails.
+// beginning with "// hot" must keep all it has in registers: compile fails where one spills.
 //
 // Results are kept by the hash of all that went into them, so that a second run compiles what changed.
 package main

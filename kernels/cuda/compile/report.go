@@ -71,7 +71,7 @@ func number(digits string) int {
 	return n
 }
 
-// report is a table of all kernels, and an error where a hot one spills.
+// report is a table of all kernels, and an error where a hot one spills or has an array that is not in registers.
 func report(results []*result) (table string, spilled error) {
 	var b strings.Builder
 	var bad []error
@@ -80,8 +80,9 @@ func report(results []*result) (table string, spilled error) {
 		for _, u := range r.uses {
 			hot := r.source.hot[u.kernel]
 			fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%t\n", u.kernel, r.arch, u.registers, u.stack, u.spillStores, u.spillLoads, u.sharedMemory, hot)
-			if hot && u.spillStores+u.spillLoads > 0 {
-				bad = append(bad, fmt.Errorf("%s: kernel %s is marked hot and spills on %s: %d bytes stored, %d loaded", r.source.name, u.kernel, r.arch, u.spillStores, u.spillLoads))
+			if hot && u.stack+u.spillStores+u.spillLoads > 0 {
+				bad = append(bad, fmt.Errorf("%s: kernel %s is marked hot and takes local memory on %s: %d bytes, %d stored and %d loaded by spills",
+					r.source.name, u.kernel, r.arch, u.stack, u.spillStores, u.spillLoads))
 			}
 		}
 	}
