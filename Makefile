@@ -1,5 +1,5 @@
 # attune: `make build` makes it, `make demo` shows it, `make test` checks it. Only Go is needed; with gcc the tuned kernels are built too.
-.PHONY: build demo test lint clean
+.PHONY: build demo test emu lint clean
 
 build: ## bin/attune
 	go build -o bin/attune ./cmd/attune
@@ -15,6 +15,9 @@ demo: build ## the main job, small: a base model, an adapter, a verdict; about a
 
 test: ## every test that needs nothing but Go
 	go test -timeout 30m ./...
+
+emu: ## the emulator of a GPU, into .cache/emu; tests use it by ATTUNE_TEST_EMU=.cache/emu
+	$(MAKE) -f kernels/cuda/emu/build.mk
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

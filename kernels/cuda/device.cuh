@@ -19,7 +19,7 @@ typedef double f64;
 // KERNEL(name, type, threads, blocks) { body } is a __global__ function of one argument, `args` of that struct type, for
 // blocks of at most that many threads, at least so many of which fit on a multiprocessor. DEVICE begins any other function.
 #ifdef EMULATOR
-#define DEVICE static inline
+#define DEVICE static inline __attribute__((always_inline))
 #define KERNEL(name, type, threads, blocks) EMU_KERNEL(name, type, threads)
 #define UNROLL
 #else

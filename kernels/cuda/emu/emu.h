@@ -1,0 +1,139 @@
+// The words of CUDA for a C++ compiler on the host, included before every .cu file that is built for the emulator. What
+// stands here is what kernels see; the emulator itself is in the .cpp files. A GPU thread is a fiber: it runs until it
+// meets others (a barrier, a shuffle, a product of matrices) and then the next one runs.
+#pragma once
+#ifndef __x86_64__
+#error "the emulator's fibers are written for x86-64"
+#endif
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct emu_dim3 { uint32_t x, y, z; };
+struct emu_block_view {
+  emu_dim3 block_idx, block_dim, grid_dim;
+  uint8_t *shared;
+};
+struct emu_thread_view {
+  emu_dim3 thread_idx;
+  uint32_t lane;
+  const emu_block_view *in;
+};
+// Initial-exec, as a thread-local variable of another library otherwise costs a call each time.
+extern thread_local emu_thread_view *emu_self __attribute__((tls_model("initial-exec")));
+
+#define threadIdx (emu_self->thread_idx)
+#define blockIdx (emu_self->in->block_idx)
+#define blockDim (emu_self->in->block_dim)
+#define gridDim (emu_self->in->grid_dim)
+static inline uint8_t *shared_memory() { return emu_self->in->shared; }
+
+#define EMU_INLINE static inline __attribute__((always_inline))
+
+// A kernel library's constructors tell its kernels to libemu.so.
+extern "C" void emu_register(const char *name, size_t args_bytes, uint32_t threads, void (*body)(const void *args), const char *file);
+#define EMU_KERNEL(name, type, threads)                                                                          \
+  static void name##_kernel(const type &args);                                                                   \
+  static void name##_entry(const void *args) { name##_kernel(*(const type *)args); }                             \
+  __attribute__((constructor)) static void name##_register() {                                                   \
+    emu_register(#name, sizeof(type), threads, name##_entry, __FILE__);                                          \
+  }                                                                                                              \
+  static void name##_kernel(const type &args)
+
+extern "C" {
+// Meetings of a block. count 0 is every thread of the block that has not ended.
+void emu_barrier(uint32_t id, uint32_t count, bool wait);
+// Meetings of the lanes in mask.
+void emu_syncwarp(uint32_t mask);
+uint32_t emu_vote(uint32_t mask, bool yes);
+enum { EMU_SHFL_AT, EMU_SHFL_UP, EMU_SHFL_DOWN, EMU_SHFL_XOR };
+uint64_t emu_shfl(uint32_t mask, uint64_t v, uint32_t how, int32_t by, uint32_t width);
+// Meetings of a warp, see device_sm80.cuh.
+void emu_ldmatrix(uint32_t *r, int32_t matrices, bool trans, const void *row);
+void emu_mma_bf16(float (*d)[4], const uint32_t *a, const uint32_t (*b)[2], int32_t n);
+// Copies of a thread, see device_sm80.cuh.
+void emu_cp_async(void *dst, const void *src, uint32_t size, uint32_t bytes);
+void emu_cp_async_commit();
+void emu_cp_async_wait(uint32_t pending);
+// emu_trap ends the launch with an error.
+[[noreturn]] void emu_trap(const char *why);
+// emu_aligned ends the launch unless p is a multiple of size.
+void emu_misaligned(const void *p, uint32_t size);
+}
+
+EMU_INLINE void __syncthreads() { emu_barrier(0, 0, true); }
+EMU_INLINE void __syncwarp(uint32_t mask = 0xffffffffu) { emu_syncwarp(mask); }
+EMU_INLINE uint32_t __ballot_sync(uint32_t mask, int p) { return emu_vote(mask, p != 0); }
+EMU_INLINE int __any_sync(uint32_t mask, int p) { return emu_vote(mask, p != 0) != 0; }
+EMU_INLINE int __all_sync(uint32_t mask, int p) { return emu_vote(mask, p == 0) == 0; }
+EMU_INLINE void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+EMU_INLINE void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+EMU_INLINE void __trap() { emu_trap("__trap"); }
+
+template <class T> EMU_INLINE T emu_shuffle(uint32_t mask, T v, uint32_t how, int by, int width) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles move 4 or 8 bytes");
+  uint64_t w = 0;
+  memcpy(&w, &v, sizeof v);
+  w = emu_shfl(mask, w, how, by, (uint32_t)width);
+  memcpy(&v, &w, sizeof v);
+  return v;
+}
+template <class T> EMU_INLINE T __shfl_sync(uint32_t m, T v, int lane, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_AT, lane, width); }
+template <class T> EMU_INLINE T __shfl_up_sync(uint32_t m, T v, uint32_t d, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_UP, (int)d, width); }
+template <class T> EMU_INLINE T __shfl_down_sync(uint32_t m, T v, uint32_t d, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_DOWN, (int)d, width); }
+template <class T> EMU_INLINE T __shfl_xor_sync(uint32_t m, T v, int x, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_XOR, x, width); }
+
+// Arithmetic. Nothing is contracted (-ffp-contract=off), so the plain operators are the rounded ones.
+EMU_INLINE float __fadd_rn(float a, float b) { return a + b; }
+EMU_INLINE float __fsub_rn(float a, float b) { return a - b; }
+EMU_INLINE float __fmul_rn(float a, float b) { return a * b; }
+EMU_INLINE float __fdiv_rn(float a, float b) { return a / b; }
+EMU_INLINE float __fsqrt_rn(float a) { return sqrtf(a); }
+EMU_INLINE float __frcp_rn(float a) { return 1.0f / a; }
+EMU_INLINE float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+EMU_INLINE double __dadd_rn(double a, double b) { return a + b; }
+EMU_INLINE double __dmul_rn(double a, double b) { return a * b; }
+EMU_INLINE double __ddiv_rn(double a, double b) { return a / b; }
+EMU_INLINE double __dsqrt_rn(double a) { return sqrt(a); }
+EMU_INLINE double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
+EMU_INLINE float rsqrtf(float a) { return 1.0f / sqrtf(a); }
+EMU_INLINE double rsqrt(double a) { return 1.0 / sqrt(a); }
+EMU_INLINE int __float2int_rn(float a) { return (int)nearbyintf(a); }
+EMU_INLINE int __double2int_rn(double a) { return (int)nearbyint(a); }
+EMU_INLINE uint32_t __float_as_uint(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
+EMU_INLINE int __float_as_int(float f) { int u; memcpy(&u, &f, 4); return u; }
+EMU_INLINE float __uint_as_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
+EMU_INLINE float __int_as_float(int u) { float f; memcpy(&f, &u, 4); return f; }
+EMU_INLINE int __popc(uint32_t x) { return __builtin_popcount(x); }
+EMU_INLINE int __ffs(int x) { return __builtin_ffs(x); }
+EMU_INLINE int __clz(int x) { return x == 0 ? 32 : __builtin_clz((uint32_t)x); }
+EMU_INLINE uint32_t __umulhi(uint32_t a, uint32_t b) { return (uint32_t)((uint64_t)a * b >> 32); }
+template <class T> EMU_INLINE T __ldg(const T *p) { return *p; }
+
+#define EMU_MIN_MAX(T)                                    \
+  EMU_INLINE T min(T a, T b) { return b < a ? b : a; }    \
+  EMU_INLINE T max(T a, T b) { return a < b ? b : a; }
+EMU_MIN_MAX(int)
+EMU_MIN_MAX(unsigned)
+EMU_MIN_MAX(long long)
+EMU_MIN_MAX(unsigned long long)
+EMU_INLINE float min(float a, float b) { return fminf(a, b); }
+EMU_INLINE float max(float a, float b) { return fmaxf(a, b); }
+EMU_INLINE double min(double a, double b) { return fmin(a, b); }
+EMU_INLINE double max(double a, double b) { return fmax(a, b); }
+
+// Atomics on integers; blocks run on several threads of the processor.
+template <class T> EMU_INLINE T atomicAdd(T *p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+template <class T> EMU_INLINE T atomicOr(T *p, T v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
+template <class T> EMU_INLINE T atomicExch(T *p, T v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
+template <class T> EMU_INLINE T atomicMax(T *p, T v) {
+  T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+  while (old < v && !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
+  return old;
+}
+template <class T> EMU_INLINE T atomicMin(T *p, T v) {
+  T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+  while (v < old && !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
+  return old;
+}

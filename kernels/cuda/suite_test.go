@@ -1,0 +1,60 @@
+package cuda_test
+
+import (
+	"strings"
+	"testing"
+
+	"attune/engine/op/optest"
+	"attune/kernels"
+	"attune/kernels/cpu"
+	"attune/kernels/cuda"
+	"attune/kernels/cuda/emutest"
+)
+
+// Every operation goes through the suite on the emulator: by the kernels for every GPU and by those for Hopper, with matrix
+// products left to cuBLASLt and by own kernels. In place of 1, 2 and 3 threads there are three orders of what a GPU does in
+// no order, the last with asynchronous copies and products as late as the program allows: all must give the same bits.
+func TestSuite(t *testing.T) {
+	for _, target := range []struct {
+		name string
+		cuda.Target
+	}{
+		{"sm80-own", cuda.Target{CC: 80}},
+		{"sm80-lt", cuda.Target{CC: 80, Lt: true}},
+		{"sm90-own", cuda.Target{CC: 90, Hopper: true}},
+		{"sm90-lt", cuda.Target{CC: 90, Hopper: true, Lt: true}},
+	} {
+		t.Run(target.name, func(t *testing.T) {
+			optest.Run(t, func(t testing.TB, threads int) optest.Backend {
+				e := emutest.Open(t, target.Target, emutest.Options{Seed: uint64(threads - 1), Async: threads == 3})
+				host, err := cpu.New(cpu.Options{Threads: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return unfinished{e, host}
+			})
+		})
+	}
+}
+
+// unfinished passes over the operations that cuda does not have yet.
+type unfinished struct {
+	*emutest.Emulator
+	host *cpu.Engine
+}
+
+func (u unfinished) Run(k kernels.Kernel, in, out []optest.View) error {
+	err := u.Emulator.Run(k, in, out)
+	if err == nil || !strings.HasSuffix(err.Error(), "no kernel on cuda") {
+		return err
+	}
+	views := func(vs []optest.View) []cpu.View {
+		to := make([]cpu.View, len(vs))
+		for i, v := range vs {
+			to[i] = cpu.View(v)
+		}
+		return to
+	}
+	ins, outs := views(in), views(out)
+	return u.host.Run(k, ins, outs, make([]byte, u.host.Scratch(k, ins, outs)))
+}
