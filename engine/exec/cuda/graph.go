@@ -1,0 +1,104 @@
+//go:build gpu
+
+package cuda
+
+// #include "launch.h"
+import "C"
+
+import (
+	"fmt"
+
+	"attune/engine/exec"
+	"attune/kernels/cuda"
+
+	"gorgonia.org/cu"
+)
+
+// recording is an executable CUDA graph.
+type recording struct {
+	owner *Backend
+	graph C.CUgraphExec
+	first string // the step that its launches begin with
+	nodes int
+	bytes int64
+}
+
+// Record implements exec.Recorder: the stream captures what would be launched. Scratch and operands are named by address,
+// so they must stay where they are.
+func (b *Backend) Record(launches []exec.Launch) (exec.Recording, error) {
+	var steps []cuda.Step
+	for i, l := range launches {
+		more, err := b.plan(l)
+		if err != nil {
+			return nil, fmt.Errorf("record launch %d of %d: %w", i+1, len(launches), err)
+		}
+		steps = append(steps, more...)
+	}
+	r := &recording{owner: b}
+	if len(launches) > 0 {
+		r.first = launches[0].Kernel.Name()
+	}
+	if err := b.do(func() error { return b.record(r, steps) }); err != nil {
+		return nil, fmt.Errorf("record %d launches: %w", len(launches), err)
+	}
+	return r, nil
+}
+
+func (b *Backend) record(r *recording, steps []cuda.Step) error {
+	before, _, err := cu.MemInfo()
+	if err != nil {
+		return b.blame(err)
+	}
+	// Thread-local: what other threads of the process do with the driver is no part of it and does not end it.
+	if err := result(C.cuStreamBeginCapture(streamOf(b.stream), C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)); err != nil {
+		return b.blame(err)
+	}
+	stepErr := b.run(steps)
+	var nodes C.size_t
+	err = result(C.attune_graph(streamOf(b.stream), &r.graph, &nodes))
+	if stepErr != nil {
+		if err == nil {
+			C.cuGraphExecDestroy(r.graph)
+		}
+		return stepErr
+	}
+	if err != nil {
+		return b.noMemory("a recording", err)
+	}
+	after, _, err := cu.MemInfo()
+	r.nodes, r.bytes = int(nodes), max(before-after, 0)
+	return b.blame(err)
+}
+
+// Queue implements exec.Recording.
+func (r *recording) Queue() error {
+	b := r.owner
+	return b.do(func() error {
+		b.note(r.first)
+		if err := result(C.cuGraphLaunch(r.graph, streamOf(b.stream))); err != nil {
+			return b.blame(fmt.Errorf("launch a recording of %d kernels: %w", r.nodes, err))
+		}
+		return nil
+	})
+}
+
+// Bytes implements exec.Recording: what the driver had less of after recording.
+func (r *recording) Bytes() int64 { return r.bytes }
+
+// Close implements exec.Recording.
+func (r *recording) Close() error {
+	b := r.owner
+	return b.do(func() error {
+		if r.graph == nil {
+			return nil
+		}
+		err := b.wait()
+		if failed := result(C.cuGraphExecDestroy(r.graph)); err == nil {
+			err = failed
+		}
+		r.graph = nil
+		return err
+	})
+}
+
+var _ exec.Recorder = (*Backend)(nil)

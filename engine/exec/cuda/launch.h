@@ -1,0 +1,16 @@
+// What gorgonia.org/cu lacks of the driver: launches with one struct by value, captures, graphs, page-locked memory, tensor
+// maps. All return a CUresult.
+#pragma once
+#include <cuda.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// attune_launch queues a function whose one parameter is the struct of n bytes at args, which is copied before it returns.
+CUresult attune_launch(CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, CUstream s, void *args, size_t n);
+
+// attune_graph ends the capture of s and makes an executable graph of it, with its memory on the device. nodes is how many
+// launches it has.
+CUresult attune_graph(CUstream s, CUgraphExec *exec, size_t *nodes);
+
+// attune_tensor_map writes a CUtensorMap for a tensor of rank dims; dtype is 4 (float32) or 2 (bfloat16) bytes.
+CUresult attune_tensor_map(void *dst, int dtype, uint64_t address, unsigned rank, const uint64_t *dims, const uint64_t *strides, const uint32_t *box, int swizzle);
