@@ -24,7 +24,7 @@ type rule struct {
 var rules = []rule{
 	{from: `^attune/(data|kernels|engine|internal)`, to: `^attune/cmd`, deep: true, why: "a recipe is a program and cannot be imported"},
 	{from: `^attune/data`, to: `^attune/(engine|kernels)|^gorgonia\.org`, deep: true, why: "text becomes batches without knowing what computes them"},
-	{from: `^attune/kernels`, to: `^attune/(engine|data)|^gorgonia\.org`, deep: true, why: "a kernel is arithmetic; graphs are built from kernels, not the other way round"},
+	{from: `^attune/kernels`, to: `^attune/(engine|data)|^gorgonia\.org`, deep: true, except: `^attune/kernels/cuda/emutest`, why: "a kernel is arithmetic; graphs are built from kernels, not the other way round"},
 	{from: `^attune/engine/(nn|model|peft)`, to: `^attune/engine/exec`, deep: true, why: "models and executor meet at the graph only"},
 	{from: `^attune/engine/exec`, to: `^attune/engine/(nn|model|peft)`, deep: true, why: "models and executor meet at the graph only"},
 	{from: `^attune/engine/op$`, to: `^attune/engine/(nn|model|peft|exec|optim|session|train|eval|generate|checkpoint)`, deep: true, why: "operations are below everything that uses them"},
@@ -36,7 +36,8 @@ var rules = []rule{
 	{from: `^attune/`, to: `^github\.com/spf13/cobra`, except: `^attune/cmd/`, why: "only programs have command lines"},
 	{from: `^attune/`, to: `^go\.uber\.org/zap`, except: `^attune/(internal/obs|cmd/)`, why: "libraries return values and events; they do not log"},
 	{from: `^attune/engine`, to: `^attune/internal/(config|obs)`, deep: true, why: "engine packages take their own options and report events"},
-	{from: `^attune/`, to: `^attune/engine/(op/optest|exec/exectest|session/sessiontest|lawtest)`, except: `^attune/engine/(op/optest|exec/exectest|session/sessiontest|lawtest)`, why: "what tests stand on is no part of the program"},
+	{from: `^attune/`, to: `^attune/engine/(op/optest|exec/exectest|session/sessiontest|lawtest)|^attune/kernels/cuda/emutest`,
+		except: `^attune/engine/(op/optest|exec/exectest|session/sessiontest|lawtest)|^attune/kernels/cuda/emutest`, why: "what tests stand on is no part of the program"},
 	{from: `^attune/`, to: `^math/rand`, why: "its streams change between Go versions; runs must be repeatable"},
 }
 
@@ -46,9 +47,9 @@ type pkg struct {
 	GoFiles, CgoFiles          []string
 }
 
-func load(t *testing.T) []pkg {
+func load(t *testing.T, flags ...string) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,Name,Imports,Deps,GoFiles,CgoFiles", "attune/...")
+	cmd := exec.Command("go", append(append([]string{"list"}, flags...), "-json=ImportPath,Dir,Doc,Name,Imports,Deps,GoFiles,CgoFiles", "attune/...")...)
 	out, err := cmd.Output()
 	if err != nil {
 		var ee *exec.ExitError
@@ -90,6 +91,28 @@ func TestImports(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What is built with the tag gpu only: the driver has one door, and the rules hold there, too.
+func TestOnlyOnePackageCallsTheDriver(t *testing.T) {
+	const door = "attune/engine/exec/cuda"
+	found := false
+	for _, p := range load(t, "-tags", "gpu") {
+		calls := slices.ContainsFunc(p.Imports, func(path string) bool { return strings.HasPrefix(path, "gorgonia.org/cu") })
+		if found = found || calls && p.ImportPath == door; calls && p.ImportPath != door {
+			t.Errorf("%s must not import gorgonia.org/cu: %s is where the driver is called", p.ImportPath, door)
+		}
+		if p.ImportPath == door {
+			for _, d := range p.Deps {
+				if regexp.MustCompile(`^attune/(engine/(nn|model|peft|optim|checkpoint|session|train|eval|generate)|data|cmd)`).MatchString(d) {
+					t.Errorf("%s must not reach %s: imports run one way", door, d)
+				}
+			}
+		}
+	}
+	if !found {
+		t.Errorf("%s does not import gorgonia.org/cu", door)
 	}
 }
 

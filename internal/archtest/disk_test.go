@@ -15,8 +15,8 @@ import (
 var changes = []string{"Chmod", "Chown", "Chtimes", "Create", "CreateTemp", "Lchown", "Link", "Mkdir", "MkdirAll", "MkdirTemp", "OpenFile", "Remove", "RemoveAll",
 	"Rename", "Symlink", "Truncate", "WriteFile"}
 
-// ofTests are packages that only tests and scripts use.
-var ofTests = regexp.MustCompile(`test$|^attune/scripts/`)
+// ofTests are packages that only tests, scripts and the build use.
+var ofTests = regexp.MustCompile(`test$|^attune/scripts/|^attune/kernels/cuda/compile$`)
 
 // mayChange are the files of others that call them, and why.
 var mayChange = map[string]string{
