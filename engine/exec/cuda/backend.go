@@ -22,7 +22,8 @@ import (
 	"gorgonia.org/cu"
 )
 
-// Backend implements exec.Backend, exec.Recorder and exec.Batcher. All fields but ring and hosts are the worker's.
+// Backend implements exec.Backend, exec.Recorder and exec.Batcher. What changes after New is the worker's, but for ring and
+// hosts, which Upload and Download take from any goroutine, and batches, which is LaunchAll's.
 type Backend struct {
 	*worker
 	name, gpu, arch, warning string

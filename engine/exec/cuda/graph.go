@@ -6,7 +6,10 @@ package cuda
 import "C"
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 
 	"attune/engine/exec"
 	"attune/kernels/cuda"
@@ -56,11 +59,12 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 	stepErr := b.run(steps)
 	var nodes C.size_t
 	err = result(C.attune_graph(streamOf(b.stream), &r.graph, &nodes))
-	if stepErr != nil {
-		if err == nil {
-			C.cuGraphExecDestroy(r.graph)
-		}
-		return stepErr
+	if stepErr != nil && err == nil {
+		C.cuGraphExecDestroy(r.graph)
+	}
+	err = cmp.Or(stepErr, err)
+	if slices.ContainsFunc(uncaptured, func(c error) bool { return errors.Is(err, c) }) {
+		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	if err != nil {
 		return b.noMemory("a recording", err)
@@ -68,6 +72,12 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 	after, _, err := cu.MemInfo()
 	r.nodes, r.bytes = int(nodes), max(before-after, 0)
 	return b.blame(err)
+}
+
+// uncaptured are what the driver says of a call that no graph can hold.
+var uncaptured = []error{
+	cu.StreamCaptureUnsupported, cu.StreamCaptureInvalidated, cu.StreamCaptureMerge, cu.StreamCaptureUnmatched, cu.StreamCaptureUnjoined,
+	cu.StreamCaptureIsolation, cu.StreamCaptureImplicit, cu.CapturedEvent, cu.StreamCaptureWrongThread,
 }
 
 // Queue implements exec.Recording.
