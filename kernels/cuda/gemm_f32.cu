@@ -1,5 +1,5 @@
 // D = alpha op(A) op(B) + beta C + bias in float32, without tensor cores: every element of D is one chain of fused
-// multiply-adds in the order of k, so its bits depend neither on the tile nor on the grid. A and B may also be bfloat16.
+// multiply-adds in the order of k, so its bits depend neither on the tile nor on the grid.
 //
 // 256 threads make a tile of 128x128 (8x8 a thread) or, where such tiles are too few to fill a device, 64x64 (4x4), in
 // steps of 16 k. The next step is read into registers while the current one is multiplied; shared memory holds two steps:
@@ -11,38 +11,38 @@ struct gemm_f32_args {
   const void *a, *b, *c, *bias;
   void *d;
   i64 lda, ldb, ldc, ldd;
-  i32 m, n, k, ta, tb, dab, dcd, dbias;
+  i32 m, n, k, ta, tb, dcd, dbias;
   f32 alpha, beta;
+  i32 pad;
 };
 
 enum { F32_DEPTH = 16, F32_PAD = 4 };
 
 // An operand of the product, k by lanes: rows of A and columns of B are its lanes.
 struct f32_operand {
-  const void *p;
+  const f32 *p;
   i64 ld;
-  i32 dtype, lanes, k;
+  i32 lanes, k;
   bool along; // consecutive elements follow k; otherwise the lanes
   bool wide;  // 16 bytes may be read at once
 };
 
-DEVICE f32_operand f32_operand_of(const void *p, i64 ld, i32 dtype, i32 lanes, i32 k, bool along) {
-  i64 bytes = dtype == BFLOAT16 ? 2 : 4;
-  return f32_operand{p, ld, dtype, lanes, k, along, ((u64)p | (u64)(ld * bytes)) % 16 == 0};
+DEVICE f32_operand f32_operand_of(const void *p, i64 ld, i32 lanes, i32 k, bool along) {
+  return f32_operand{(const f32 *)p, ld, lanes, k, along, ((u64)p | (u64)(4 * ld)) % 16 == 0};
 }
 
 // f32_run reads N elements of row r from column c on; those past the matrix are 0.
 template <int N> DEVICE void f32_run(const f32_operand &o, i32 r, i32 c, f32 (&v)[N]) {
   i32 rows = o.along ? o.lanes : o.k, cols = o.along ? o.k : o.lanes;
   i64 at = (i64)r * o.ld + c;
-  if (o.wide && o.dtype == FLOAT32 && r < rows && c + N <= cols) {
+  if (o.wide && r < rows && c + N <= cols) {
     UNROLL for (int i = 0; i < N; i += 4) {
-      f32x4 u = *(const f32x4 *)((const f32 *)o.p + at + i);
+      f32x4 u = *(const f32x4 *)(o.p + at + i);
       v[i] = u.x; v[i + 1] = u.y; v[i + 2] = u.z; v[i + 3] = u.w;
     }
     return;
   }
-  UNROLL for (int i = 0; i < N; i++) v[i] = r < rows && c + i < cols ? load(o.p, o.dtype, at + i) : 0.0f;
+  UNROLL for (int i = 0; i < N; i++) v[i] = r < rows && c + i < cols ? o.p[at + i] : 0.0f;
 }
 
 // f32_fetch and f32_stage bring a step of 16 k by 16*T lanes to registers (T a thread) and on to shared memory, as (k, lane).
@@ -76,8 +76,8 @@ template <int T> DEVICE void gemm_f32(const gemm_f32_args &args) {
   f32 *as = shared<f32>(), *bs = as + 2 * step;
   i32 n0 = (i32)blockIdx.x * 16 * T, m0 = (i32)blockIdx.y * 16 * T;
   i32 row = (i32)threadIdx.x / 16, col = (i32)threadIdx.x % 16;
-  f32_operand a = f32_operand_of(args.a, args.lda, args.dab, args.m, args.k, !args.ta);
-  f32_operand b = f32_operand_of(args.b, args.ldb, args.dab, args.n, args.k, args.tb);
+  f32_operand a = f32_operand_of(args.a, args.lda, args.m, args.k, !args.ta);
+  f32_operand b = f32_operand_of(args.b, args.ldb, args.n, args.k, args.tb);
   f32 acc[T][T], fa[T], fb[T];
   UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++) acc[i][j] = 0;
   f32_fetch<T>(a, m0, 0, fa);

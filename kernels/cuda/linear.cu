@@ -2,12 +2,12 @@
 // are bound by memory.
 #include "device.cuh"
 
-// y = scale x of up to four arrays; blockIdx.y says which.
+// y = scale x of up to four matrices; blockIdx.y says which. n elements are written, in rows of ld: cols of x and zeros.
 struct linear_cast_args {
   const void *x[4];
   void *y[4];
   i64 n[4];
-  i32 dx[4], dy[4];
+  i32 cols[4], ld[4], dx[4], dy[4];
   f32 scale[4];
 };
 
@@ -15,8 +15,15 @@ KERNEL(linear_cast, linear_cast_args, 256, 1) {
   u32 which = blockIdx.y;
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8, n = args.n[which];
   if (at >= n) return;
+  const void *x = args.x[which];
+  i32 dtype = args.dx[which], cols = args.cols[which], ld = args.ld[which];
   f32 v[8];
-  load8(args.x[which], args.dx[which], at, n, v);
+  if (cols == ld) {
+    load8(x, dtype, at, n, v);
+  } else { // ld is a multiple of 8
+    i64 row = at / ld, col = at - row * ld;
+    UNROLL for (int i = 0; i < 8; i++) v[i] = col + i < cols ? load(x, dtype, row * cols + col + i) : 0.0f;
+  }
   UNROLL for (int i = 0; i < 8; i++) v[i] = args.scale[which] * v[i];
   store8(args.y[which], args.dy[which], at, n, v);
 }

@@ -27,26 +27,38 @@ type dropout struct {
 func (d dropout) keep() float64 { return 1 / (1 - d.rate) }
 
 type linearCastArgs struct {
-	X, Y   [4]Ptr
-	N      [4]int64
-	DX, DY [4]int32
-	Scale  [4]float32
+	X, Y             [4]Ptr
+	N                [4]int64
+	Cols, Ld, DX, DY [4]int32
+	Scale            [4]float32
 }
 
-// cast is v, or a scaled copy of it in dtype d that the next flush makes.
-func (l *linear) cast(v View, d kernels.Dtype, scale float64) View {
+// cast is the matrix v of so many columns, or a scaled copy of it in dtype d that the next flush makes. Rows of a bfloat16
+// copy begin at multiples of 16 bytes.
+func (l *linear) cast(v View, cols int, d kernels.Dtype, scale float64) Mat {
 	if v.Dtype == d && scale == 1 {
-		return v
+		return mat(v, cols)
 	}
+	ld := cols
+	if d == kernels.BFloat16 {
+		ld = (cols + 7) &^ 7
+	}
+	return l.padded(v, cols, ld, d, scale)
+}
+
+// padded is a copy of v in dtype d, times scale, in rows of ld that end in zeros; the next flush makes it.
+func (l *linear) padded(v View, cols, ld int, d kernels.Dtype, scale float64) Mat {
 	if l.pieces == len(l.casts.X) {
 		l.flush()
 	}
-	y := l.p.scratch(d, v.Shape...)
+	m := mat(v, cols)
+	y := l.p.scratch(d, m.Rows, ld)
 	c, n := &l.casts, l.pieces
-	c.X[n], c.Y[n], c.N[n] = v.Ptr, y.Ptr, int64(v.Elems())
+	c.X[n], c.Y[n], c.N[n], c.Cols[n], c.Ld[n] = v.Ptr, y.Ptr, int64(y.Elems()), int32(cols), int32(ld)
 	c.DX[n], c.DY[n], c.Scale[n] = int32(v.Dtype), int32(d), float32(scale)
 	l.pieces++
-	return y
+	m.Ptr, m.Dtype, m.LD = y.Ptr, d, ld
+	return m
 }
 
 // flush makes the copies asked for since the last one, in one launch.
@@ -85,27 +97,30 @@ func (l *linear) mask(v, y View, cols int) {
 }
 
 // dropped is x (T,I) in the product's dtype with what dropout drops set to 0, in scratch unless nothing is dropped.
-func (l *linear) dropped() View {
+func (l *linear) dropped() Mat {
 	if l.drop.rate == 0 {
-		x := l.cast(l.x, l.product, 1)
+		x := l.cast(l.x, l.i, l.product, 1)
 		l.flush()
 		return x
 	}
 	y := l.p.scratch(l.product, l.rows, l.i)
 	l.mask(l.x, y, l.i)
-	return y
+	return mat(y, l.i)
 }
 
 // rounded is v (T,r) times scale for use as an operand, and the factor that is left for the product: in float32 a copy
 // would only cost.
-func (l *linear) rounded(v View, scale float64) (View, float64) {
+func (l *linear) rounded(v View, scale float64) (Mat, float64) {
 	if l.product == kernels.Float32 {
-		return v, scale
+		return mat(v, l.r), scale
 	}
-	y := l.cast(v, l.product, scale)
+	m := l.cast(v, l.r, l.product, scale)
 	l.flush()
-	return y, 1
+	return m, 1
 }
+
+// thin says that LoRA's products are those of thin.go.
+func (l *linear) thin() bool { return l.product == kernels.BFloat16 && l.r > 0 && l.r <= thinMost }
 
 func planLinear(p *planner, kernel kernels.Kernel, in, out []View) {
 	k := kernel.(kernels.Linear)
@@ -134,35 +149,67 @@ func (l *linear) setProduct(x, y View) {
 	}
 }
 
-// forward is xA = drop(x) Aᵀ, y = Scale xA Bᵀ, y += x Wᵀ + bias.
+// forward is xA = drop(x) Aᵀ and y = x Wᵀ + bias + Scale xA Bᵀ.
 func (l *linear) forward(y, xa View) {
-	g := Gemm{Alpha: 1}
+	var sxa Mat // Scale xA and B, as operands
+	left := 1.0
 	if l.r > 0 && (y.Wanted() || xa.Wanted()) {
-		if !xa.Wanted() {
-			xa = l.p.scratch(kernels.Float32, l.rows, l.r)
-		}
-		a := l.cast(l.a, l.product, 1)
-		l.flush()
-		l.p.gemm(Gemm{
-			A: mat(l.dropped(), l.i), B: mat(a, l.i), TransB: true, D: mat(xa, l.r), Alpha: float32(l.drop.keep()),
-		})
+		sxa, left = l.inner(xa)
 	}
 	if !y.Wanted() {
 		return
 	}
-	g.D = mat(y, l.o)
-	if l.r > 0 {
-		b := l.cast(l.b, l.product, 1)
-		sxa, scale := l.rounded(xa, l.scale)
-		l.flush()
-		l.p.gemm(Gemm{A: mat(sxa, l.r), B: mat(b, l.r), TransB: true, D: g.D, Alpha: float32(scale)})
-		g.C, g.Beta = g.D, 1
-	}
-	x, w := l.cast(l.x, l.product, 1), l.cast(l.w, l.product, 1)
+	all := product{Gemm: Gemm{D: mat(y, l.o), TransB: true, Alpha: 1}}
+	all.A, all.B = l.cast(l.x, l.i, l.product, 1), l.cast(l.w, l.i, l.product, 1)
 	if l.bias.Wanted() {
-		g.Bias = l.cast(l.bias, y.Dtype, 1)
+		b := l.cast(l.bias, l.o, y.Dtype, 1)
+		all.Bias = View{Ptr: b.Ptr, Dtype: b.Dtype, Shape: []int{l.o}}
+	}
+	if l.r == 0 {
+		l.flush()
+		l.p.gemm(all.Gemm)
+		return
+	}
+	b := l.cast(l.b, l.r, l.product, 1)
+	l.flush()
+	l.addTerm(all, Gemm{A: sxa, B: b, TransB: true, Alpha: float32(left)}, dropout{})
+}
+
+// inner writes xA (T,r), where it is wanted, and returns Scale xA as an operand; the second result is what is left of Scale.
+func (l *linear) inner(xa View) (Mat, float64) {
+	a := l.cast(l.a, l.i, l.product, 1)
+	if l.thin() {
+		x := l.cast(l.x, l.i, l.product, 1)
+		l.flush()
+		return l.p.thinMul(thinMul{x: x, w: a, trans: true, y: xa, alpha: l.drop.keep(), scale: l.scale, drop: l.drop}), 1
 	}
 	l.flush()
-	g.A, g.B, g.TransB = mat(x, l.i), mat(w, l.i), true
-	l.p.gemm(g)
+	if !xa.Wanted() {
+		xa = l.p.scratch(kernels.Float32, l.rows, l.r)
+	}
+	l.p.gemm(Gemm{A: l.dropped(), B: a, TransB: true, D: mat(xa, l.r), Alpha: float32(l.drop.keep())})
+	return l.rounded(xa, l.scale)
+}
+
+// addTerm appends all with LoRA's term added to it. A kernel of our own does both in one sum; cuBLASLt adds to the term, which
+// is rounded to D's dtype, and so does the kernel where dropout masks the term.
+func (l *linear) addTerm(all product, term Gemm, drop dropout) {
+	if !l.p.target.Lt && l.product == kernels.BFloat16 && drop.rate == 0 && term.Alpha == 1 {
+		all.A2, all.B2 = term.A, term.B
+		l.p.multiply(all)
+		return
+	}
+	term.D = all.D
+	switch {
+	case l.product == kernels.BFloat16:
+		l.p.multiply(product{Gemm: term, drop: drop})
+	default:
+		l.p.gemm(term)
+		if drop.rate > 0 {
+			d := View{Ptr: all.D.Ptr, Dtype: all.D.Dtype, Shape: []int{l.rows, l.i}}
+			l.mask(d, d, l.i)
+		}
+	}
+	all.C, all.Beta = all.D, 1
+	l.p.gemm(all.Gemm)
 }

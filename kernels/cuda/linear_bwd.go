@@ -19,50 +19,72 @@ func planLinearBwd(p *planner, kernel kernels.Kernel, in, out []View) {
 	if dbias.Wanted() {
 		p.colsum(dy, l.rows, l.o, dbias)
 	}
-	g := l.cast(dy, l.product, 1)
+	g := l.cast(dy, l.o, l.product, 1)
 	l.flush()
 	if dweight.Wanted() {
-		x := l.cast(l.x, l.product, 1)
+		x := l.cast(l.x, l.i, l.product, 1)
 		l.flush()
-		p.gemm(Gemm{A: mat(g, l.o), TransA: true, B: mat(x, l.i), D: mat(dweight, l.i), Alpha: 1})
+		p.gemm(Gemm{A: g, TransA: true, B: x, D: mat(dweight, l.i), Alpha: 1})
 	}
 	if l.r > 0 && db.Wanted() {
-		xa, scale := l.rounded(l.xa, l.scale)
-		p.gemm(Gemm{A: mat(g, l.o), TransA: true, B: mat(xa, l.r), D: mat(db, l.r), Alpha: float32(scale)})
+		l.outerGradient(g, db)
 	}
-	gb := View{} // g B, (T,r)
-	if l.r > 0 && (dx.Wanted() || da.Wanted()) {
-		gb = p.scratch(kernels.Float32, l.rows, l.r)
-		b := l.cast(l.b, l.product, 1)
-		l.flush()
-		p.gemm(Gemm{A: mat(g, l.o), B: mat(b, l.r), D: mat(gb, l.r), Alpha: 1})
+	if l.r == 0 {
+		if dx.Wanted() {
+			w := l.cast(l.w, l.i, l.product, 1)
+			l.flush()
+			p.gemm(Gemm{A: g, B: w, D: mat(dx, l.i), Alpha: 1})
+		}
+		return
 	}
-	if l.r > 0 && da.Wanted() {
-		sgb, scale := l.rounded(gb, l.scale)
-		p.gemm(Gemm{A: mat(sgb, l.r), TransA: true, B: mat(l.dropped(), l.i), D: mat(da, l.i), Alpha: float32(scale * l.drop.keep())})
+	if !dx.Wanted() && !da.Wanted() {
+		return
+	}
+	sgb, left := l.innerGradient(g)
+	if da.Wanted() {
+		l.aGradient(sgb, left, da)
 	}
 	if dx.Wanted() {
-		l.inputGradient(g, gb, dx)
+		a, w := l.cast(l.a, l.i, l.product, 1), l.cast(l.w, l.i, l.product, 1)
+		l.flush()
+		l.addTerm(product{Gemm: Gemm{A: g, B: w, D: mat(dx, l.i), Alpha: 1}},
+			Gemm{A: sgb, B: a, Alpha: float32(left * l.drop.keep())}, l.drop)
 	}
 }
 
-// inputGradient is dx = Scale undrop(gb A), dx += g W.
-func (l *linear) inputGradient(g, gb, dx View) {
-	all := Gemm{A: mat(g, l.o), D: mat(dx, l.i), Alpha: 1}
-	if l.r > 0 {
-		a := l.cast(l.a, l.product, 1)
-		sgb, scale := l.rounded(gb, l.scale)
-		l.flush()
-		l.p.gemm(Gemm{A: mat(sgb, l.r), B: mat(a, l.i), D: all.D, Alpha: float32(scale * l.drop.keep())})
-		if l.drop.rate > 0 {
-			l.mask(dx, dx, l.i)
-		}
-		all.C, all.Beta = all.D, 1
-	}
-	w := l.cast(l.w, l.product, 1)
+// innerGradient is Scale g B (T,r) as an operand; the second result is what is left of Scale.
+func (l *linear) innerGradient(g Mat) (Mat, float64) {
+	b := l.cast(l.b, l.r, l.product, 1)
 	l.flush()
-	all.B = mat(w, l.i)
-	l.p.gemm(all)
+	if l.thin() {
+		return l.p.thinMul(thinMul{x: g, w: b, alpha: 1, scale: l.scale}), 1
+	}
+	gb := l.p.scratch(kernels.Float32, l.rows, l.r)
+	l.p.gemm(Gemm{A: g, B: b, D: mat(gb, l.r), Alpha: 1})
+	return l.rounded(gb, l.scale)
+}
+
+// aGradient is dA = Scale (g B)ᵀ drop(x).
+func (l *linear) aGradient(sgb Mat, left float64, da View) {
+	if l.thin() {
+		x := l.cast(l.x, l.i, l.product, 1)
+		l.flush()
+		l.p.thinSum(thinSum{x: x, p: sgb, y: da, alongX: 1, alongP: l.i, alpha: l.drop.keep(), drop: l.drop})
+		return
+	}
+	l.p.gemm(Gemm{A: sgb, TransA: true, B: l.dropped(), D: mat(da, l.i), Alpha: float32(left * l.drop.keep())})
+}
+
+// outerGradient is dB = Scale gᵀ xA.
+func (l *linear) outerGradient(g Mat, db View) {
+	if l.thin() {
+		xa := l.padded(l.xa, l.r, thinWidth(l.r), l.product, l.scale)
+		l.flush()
+		l.p.thinSum(thinSum{x: g, p: xa, y: db, alongX: l.r, alongP: 1, alpha: 1})
+		return
+	}
+	xa, left := l.rounded(l.xa, l.scale)
+	l.p.gemm(Gemm{A: g, TransA: true, B: xa, D: mat(db, l.r), Alpha: float32(left)})
 }
 
 type colsumArgs struct {
