@@ -12,11 +12,16 @@ import "math"
 //	dz      = weights[t] · (softmax(z) - onehot(target)) · (1 - (z/SoftCap)²), the last factor where SoftCap > 0
 //	dhidden = dz W,  dweight = dzᵀ hidden
 //
-// A token of weight 0 is not computed, whatever its hidden state and target: nll 0, dhidden 0.
+// A token of weight 0 is not computed, whatever its hidden state and target: nll 0, dhidden 0. Most, if not 0, is the
+// caller's word that at most so many weights are not 0: a backend that cannot look at them before it says what is to run
+// saves the rest. More of them than that is the caller's error; such a backend makes the loss NaN.
 //
 //	in:  hidden (T,D), weight (V,D), targets (T) int32, weights (T) f32
 //	out: loss () f32, dhidden (T,D), dweight (V,D) f32, nll (T) f32
-type LinearCrossEntropy struct{ SoftCap float64 }
+type LinearCrossEntropy struct {
+	SoftCap float64
+	Most    int
+}
 
 // Name implements Kernel.
 func (LinearCrossEntropy) Name() string { return "linear_cross_entropy" }

@@ -29,6 +29,8 @@ type Options struct {
 	Float tensor.Dtype
 	// Tokens is T, the tokens of one run.
 	Tokens int
+	// Learnt is how many of the tokens have a weight other than 0 at most (kernels.LinearCrossEntropy.Most); 0 = all may.
+	Learnt int
 	// CacheLen > 0 builds for generation: attention reads and writes a key/value cache of so many rows.
 	CacheLen int
 	// Rows is N, how many rows of the last hidden state become logits; 0 = 1. Used by Pick.

@@ -145,7 +145,7 @@ func (b *Builder) Loss(name string, hidden *G.Node, vocab int, softCap float64) 
 	if b.err != nil {
 		return nil, nil
 	}
-	loss, err := op.LinearCrossEntropy(hidden, w, targets, weights, softCap)
+	loss, err := op.LinearCrossEntropy(kernels.LinearCrossEntropy{SoftCap: softCap, Most: b.o.Learnt}, hidden, w, targets, weights)
 	if loss = b.done(name, loss, err); loss == nil {
 		return nil, nil
 	}

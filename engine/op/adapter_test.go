@@ -171,7 +171,7 @@ func TestCostOfWhatIsWanted(t *testing.T) {
 	w, a, b, head := in("w", 8, 6), in("A", 3, 6), in("B", 8, 3), in("head", 20, 8)
 	x := must(op.RMSNorm(in("x", 10, 6), in("norm", 6), 1e-5))
 	y := must(op.Linear(kernels.Linear{Rank: 3, Scale: 1}, x, w, a, b))
-	loss := must(op.LinearCrossEntropy(y, head, must(op.Input(g, "targets", tensor.Int32, 10)), in("weights", 10), 0))
+	loss := must(op.LinearCrossEntropy(kernels.LinearCrossEntropy{}, y, head, must(op.Input(g, "targets", tensor.Int32, 10)), in("weights", 10)))
 	if _, err := op.Backward(loss, G.Nodes{a, b}); err != nil {
 		t.Fatal(err)
 	}

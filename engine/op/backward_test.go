@@ -29,7 +29,7 @@ func head(g *G.ExprGraph, x *G.Node) (loss, weight *G.Node) {
 	weight = must(op.Input(g, "head", tensor.Float64, 3, d))
 	targets := must(op.Input(g, "targets", tensor.Int32, t))
 	weights := must(op.Input(g, "weights", tensor.Float64, t))
-	return must(op.LinearCrossEntropy(x, weight, targets, weights, 0)), weight
+	return must(op.LinearCrossEntropy(kernels.LinearCrossEntropy{}, x, weight, targets, weights)), weight
 }
 
 func TestBackwardSaysWhatIsNotTrainable(t *testing.T) {

@@ -10,10 +10,10 @@ import (
 )
 
 // LinearCrossEntropy is the output head and the loss in one, without logits in memory: hidden (T,D), weight (V,D),
-// targets (T) int32, weights (T) -> the loss, a scalar. softCap 0 = none. Its gradients are made in the same pass as side
-// outputs 1 (dhidden) and 2 (dweight); side output 3 is nll (T). See kernels.LinearCrossEntropy.
-func LinearCrossEntropy(hidden, weight, targets, weights *G.Node, softCap float64) (*G.Node, error) {
-	return Apply(linearCrossEntropy{kernels.LinearCrossEntropy{SoftCap: softCap}}, hidden, weight, targets, weights)
+// targets (T) int32, weights (T) -> the loss, a scalar. Its gradients are made in the same pass as side outputs 1
+// (dhidden) and 2 (dweight); side output 3 is nll (T). See kernels.LinearCrossEntropy.
+func LinearCrossEntropy(k kernels.LinearCrossEntropy, hidden, weight, targets, weights *G.Node) (*G.Node, error) {
+	return Apply(linearCrossEntropy{k}, hidden, weight, targets, weights)
 }
 
 type linearCrossEntropy struct{ k kernels.LinearCrossEntropy }
@@ -34,6 +34,8 @@ func (s linearCrossEntropy) Infer(in []Ty) ([]Ty, error) {
 		return nil, fmt.Errorf("hidden has %d values a token, the weight has %d inputs", hidden.Shape[1], weight.Shape[1])
 	case s.k.SoftCap < 0:
 		return nil, fmt.Errorf("soft cap is %g, wants 0 (none) or more", s.k.SoftCap)
+	case s.k.Most < 0 || s.k.Most > tokens:
+		return nil, fmt.Errorf("at most %d tokens are learnt, wants 0 (all) to %d", s.k.Most, tokens)
 	}
 	if err := first(integers("targets", in[2], tokens), shape("weights", in[3], tokens)); err != nil {
 		return nil, err
@@ -69,9 +71,13 @@ func (linearCrossEntropy) GradOf(wanted []bool, _ G.Nodes, out, grad *G.Node) (G
 	return grads, nil
 }
 
-// Cost is that of a row of which every token is learnt.
+// Cost is that of a row of which as many tokens are learnt as may be.
 func (s linearCrossEntropy) Cost(in []Ty, wanted []bool) Cost {
-	product := 2 * in[0].Shape[0] * in[1].Shape.TotalSize()
+	learnt := in[0].Shape[0]
+	if s.k.Most > 0 {
+		learnt = s.k.Most
+	}
+	product := 2 * learnt * in[1].Shape.TotalSize()
 	flop := product
 	for _, w := range wanted[1:3] { // dhidden, dweight
 		if w {
@@ -88,9 +94,10 @@ func linearCrossEntropyExamples() Examples {
 		{s, []Operand{floats(2, 3), floats(5, 3), ints(0), stats(2)}, "targets has 1 elements, wants one for each of the 2 tokens"},
 		{s, []Operand{floats(2, 3), floats(5, 3), ints(0, 0), stats(3)}, "weights has shape (3), wants (2)"},
 		{linearCrossEntropy{kernels.LinearCrossEntropy{SoftCap: -2}}, []Operand{floats(2, 3), floats(5, 3), ints(0, 0), stats(2)}, "soft cap is -2"},
+		{linearCrossEntropy{kernels.LinearCrossEntropy{Most: 3}}, []Operand{floats(2, 3), floats(5, 3), ints(0, 0), stats(2)}, "at most 3 tokens are learnt, wants 0 (all) to 2"},
 	}}
 	// add makes a case in which every third token has weight 0; its hidden state is padding and its target absurd.
-	add := func(name string, tokens, d, vocab int, softCap float64) {
+	add := func(name string, tokens, d, vocab int, k kernels.LinearCrossEntropy) {
 		targets := cycle(tokens, vocab)
 		marker := ints(make([]int32, tokens)...)
 		weights := stats(tokens)
@@ -100,25 +107,28 @@ func linearCrossEntropyExamples() Examples {
 				targets.Ints[t], marker.Ints[t], weights.Values[t] = -1, -1, 0
 			}
 		}
-		e.Cases = append(e.Cases, Case{name, linearCrossEntropy{kernels.LinearCrossEntropy{SoftCap: softCap}}, []Operand{
+		e.Cases = append(e.Cases, Case{name, linearCrossEntropy{k}, []Operand{
 			floats(tokens, d).pad(marker), params(vocab, d), targets, weights,
 		}})
 	}
 	for _, n := range oddSizes() {
-		add(fmt.Sprint(n), n, n+1, n+3, 0)
+		add(fmt.Sprint(n), n, n+1, n+3, kernels.LinearCrossEntropy{})
 	}
-	add("soft cap", 17, 9, 31, 1.5)
-	add("large logits", 9, 20, 31, 0)
+	add("soft cap", 17, 9, 31, kernels.LinearCrossEntropy{SoftCap: 1.5})
+	add("large logits", 9, 20, 31, kernels.LinearCrossEntropy{})
 	last := &e.Cases[len(e.Cases)-1]
 	last.In[0] = last.In[0].fill(func(u float64) float64 { return 60 * u })
 	// In eighths, so that rounding weights to bfloat16 at use does not move such logits by tenths.
 	last.In[1] = last.In[1].fill(func(u float64) float64 { return math.Round(8*u) / 8 })
-	add("frozen head", 9, 20, 31, 0)
+	add("frozen head", 9, 20, 31, kernels.LinearCrossEntropy{})
 	last = &e.Cases[len(e.Cases)-1]
 	last.In[1] = last.In[1].frozen()
-	add("negative weight", 9, 20, 31, 0)
+	add("negative weight", 9, 20, 31, kernels.LinearCrossEntropy{})
 	e.Cases[len(e.Cases)-1].In[3].Values[1] = -0.5
-	add("one word", 5, 3, 1, 0)
-	add("wide", 65, 40, 1031, 0)
+	add("one word", 5, 3, 1, kernels.LinearCrossEntropy{})
+	add("wide", 65, 40, 1031, kernels.LinearCrossEntropy{})
+	add("two thirds at most", 33, 20, 40, kernels.LinearCrossEntropy{Most: 22})
+	add("one at most", 2, 4, 5, kernels.LinearCrossEntropy{Most: 1})
+	e.Cases[len(e.Cases)-1].In[3].Values[0] = 0
 	return e
 }

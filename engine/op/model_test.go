@@ -107,7 +107,7 @@ func newSmall() *small {
 		x = m.node(op.Add(x, m.linear(p+"down", h, keys, smallFFN, smallWidth, 0)))
 	}
 	x = m.node(op.RMSNorm(x, m.param("norm", smallWidth), 1e-5))
-	m.loss = m.node(op.LinearCrossEntropy(x, table, targets, weights, 4))
+	m.loss = m.node(op.LinearCrossEntropy(kernels.LinearCrossEntropy{SoftCap: 4}, x, table, targets, weights))
 	return m
 }
 

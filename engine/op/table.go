@@ -21,5 +21,6 @@ func Table() []Entry {
 		{"scaleby", scaleByExamples},
 		{"rows", rowsExamples},
 		{"linear_cross_entropy", linearCrossEntropyExamples},
+		{"nf4", nf4Examples},
 	}
 }

@@ -68,3 +68,15 @@ func (c *checker) embedBwd() {
 		c.stored("dweight", dw, kernels.Float32, dw.Shape[0], dy.Shape[1])
 	}
 }
+
+func (c *checker) nf4(k kernels.NF4) {
+	codes, absmax, y := c.in[0], c.in[1], c.out[0]
+	if k.Block <= 0 {
+		c.fail("blocks of %d numbers, must be of 1 or more", k.Block)
+		return
+	}
+	n := 8 * codes.Elems()
+	c.stored("codes", codes, kernels.Int32, n/8)
+	c.stored("absmax", absmax, kernels.Float32, (n+k.Block-1)/k.Block)
+	c.floating("y", y, n)
+}

@@ -91,7 +91,7 @@ func (c *checker) fail(format string, args ...any) {
 // number is how many inputs and outputs k takes; none for a kernel that is not known.
 func number(k kernels.Kernel) (in, out int) {
 	switch k := k.(type) {
-	case kernels.Accumulate, kernels.Add, kernels.Embed, kernels.EmbedBwd, kernels.Rows, kernels.RoPE, kernels.ScaleBy, kernels.SwiGLU:
+	case kernels.Accumulate, kernels.Add, kernels.Embed, kernels.EmbedBwd, kernels.NF4, kernels.Rows, kernels.RoPE, kernels.ScaleBy, kernels.SwiGLU:
 		return 2, 1
 	case kernels.AdamW:
 		return 5, 3
@@ -146,6 +146,8 @@ func (c *checker) check(k kernels.Kernel) {
 		c.linearBwd(k)
 	case kernels.LinearCrossEntropy:
 		c.crossEntropy()
+	case kernels.NF4:
+		c.nf4(k)
 	case kernels.RMSNorm:
 		c.rmsNorm()
 	case kernels.RMSNormBwd:
