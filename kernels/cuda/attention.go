@@ -79,8 +79,63 @@ func planAttention(p *planner, kernel kernels.Kernel, in, out []View) {
 
 // forward launches the pass from queries to o and lse.
 func (a *attArgs) forward(p *planner) {
+	if bfloat16s(a.Tq, a.Tk, a.Tv, a.To) {
+		t := a.tile()
+		name, queries := t.name("att_fwd"), attRows
+		held := 0 // the queries' own tile, where registers do not hold them
+		if t.width == widestHead {
+			if held = queries; p.smallShared() {
+				name, queries, held = name+"_small", 64, 64
+			}
+		}
+		launch(p, name, 2*queries, t.bytes(4*t.keys()+held), *a, int(a.Heads), blocks(int(a.Tokens), queries))
+		return
+	}
 	s := a.float32Tile()
 	launch(p, s.name("att_fwd_f32"), 256, s.bytes(3, 1), *a, int(a.Heads), blocks(int(a.Tokens), s.rows))
+}
+
+// bfloat16s says whether all operands that are there are bfloat16, which the kernels by mma want.
+func bfloat16s(dtypes ...int32) bool {
+	for _, d := range dtypes {
+		if d != 0 && d != int32(kernels.BFloat16) {
+			return false
+		}
+	}
+	return true
+}
+
+// smallShared says whether a block has but 99 KiB of shared memory.
+func (p *planner) smallShared() bool { return p.target.CC == 86 || p.target.CC == 89 }
+
+// mmaTile is a tile of rows of the bfloat16 kernels (att_mma.cuh): width is the head size rounded up.
+type mmaTile struct{ width int }
+
+func (a *attArgs) tile() mmaTile {
+	for _, w := range []int{32, 64, 80, 96, 128} {
+		if int(a.Dh) <= w {
+			return mmaTile{w}
+		}
+	}
+	return mmaTile{widestHead}
+}
+
+func (t mmaTile) name(function string) string { return fmt.Sprintf("%s_%d", function, t.width) }
+
+// keys is how many keys the forward pass takes at a time.
+func (t mmaTile) keys() int {
+	if t.width == widestHead {
+		return 32
+	}
+	return 64
+}
+
+// bytes are those of so many rows: att_pitch.
+func (t mmaTile) bytes(rows int) int {
+	if t.width%64 == 0 {
+		return 2 * rows * t.width
+	}
+	return 2 * rows * (t.width + 8)
 }
 
 // float32Tile is the tile of the float32 kernels (att_f32.cuh).
