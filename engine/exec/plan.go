@@ -164,14 +164,7 @@ func (r *ir) layOut(as []alloc) *Program {
 		if s.Again {
 			p.plan.Again++
 		}
-		if s.cost == nil {
-			continue
-		}
-		wanted := make([]bool, len(s.out))
-		for i, v := range s.out {
-			wanted[i] = v != unwanted
-		}
-		c := s.cost(wanted)
+		c := s.costs()
 		p.plan.Cost.FLOP, p.plan.Cost.Bytes = p.plan.Cost.FLOP+c.FLOP, p.plan.Cost.Bytes+c.Bytes
 	}
 	return p

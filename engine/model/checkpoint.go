@@ -17,11 +17,22 @@ import (
 // ErrWeights marks weights that are not those of the config: missing, extra, mis-shaped.
 var ErrWeights = errors.New("weights do not fit config.json")
 
-// Checkpoint is an open Hugging Face directory.
+// Checkpoint is an open Hugging Face directory, or a model that Random made.
 type Checkpoint struct {
 	Dir    string
 	Config *Config
-	set    *safetensors.Set
+	set    tensors
+}
+
+// tensors is what a checkpoint asks of its weights' files.
+type tensors interface {
+	Tensors() []safetensors.Info
+	Info(name string) (safetensors.Info, bool)
+	Data(name string) []byte
+	Release(name string)
+	Metadata() map[string]string
+	Paths() []string
+	Close() error
 }
 
 // Tensor is a weight's name and shape.
