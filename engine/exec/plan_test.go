@@ -161,7 +161,7 @@ func TestInPlaceLeavesRepeatedInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := op.LinearCrossEntropy(y, input("head", G.Float32, 5, 8), input("targets", G.Int32, 4), input("weights", G.Float32, 4), 0)
+	loss, err := op.LinearCrossEntropy(kernels.LinearCrossEntropy{}, y, input("head", G.Float32, 5, 8), input("targets", G.Int32, 4), input("weights", G.Float32, 4))
 	if err != nil {
 		t.Fatal(err)
 	}

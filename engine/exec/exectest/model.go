@@ -111,7 +111,7 @@ func (b *builder) build() {
 	}
 	b.Layers = append(b.Layers, int64(len(b.g.AllNodes())))
 	x = must(op.RMSNorm(x, b.weight("norm", 1, c.Hidden), 1e-5))
-	b.Loss = must(op.LinearCrossEntropy(x, b.nodes["embed"], b.nodes["targets"], b.nodes["weights"], 0))
+	b.Loss = must(op.LinearCrossEntropy(kernels.LinearCrossEntropy{}, x, b.nodes["embed"], b.nodes["targets"], b.nodes["weights"]))
 	grads, err := op.Backward(b.Loss, b.wrt)
 	if err != nil {
 		panic(err)
