@@ -17,9 +17,6 @@ import (
 // open opens the GPU, or the emulated one (LD_LIBRARY_PATH=.cache/emu), for the length of a test.
 func open(t testing.TB, o Options) *Backend {
 	t.Helper()
-	if o.Libraries == nil {
-		o.Libraries = []string{"libcublasLt.so.13", "libcublasLt.so.12"}
-	}
 	b, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"attune/engine/exec"
+	"attune/internal/nvidia"
 	"attune/kernels/cuda"
 	"attune/kernels/cuda/cubin"
 
@@ -22,7 +23,7 @@ type Options struct {
 	// Path leaves out what the GPU could do: "sm80" the kernels for sm_90a alone, "own" cuBLASLt, "sm80,own" both. Empty is
 	// what the variable PathEnv says.
 	Path string
-	// Libraries are the paths at which cuBLASLt may be; the first that opens is taken.
+	// Libraries are the paths at which cuBLASLt may be; the first that opens is taken. None are nvidia.CublasLt's.
 	Libraries []string
 }
 
@@ -83,12 +84,15 @@ func (b *Backend) open(o Options) error {
 	}
 	matmul := "own products"
 	if library {
+		if len(o.Libraries) == 0 {
+			o.Libraries = nvidia.CublasLt(nvidia.Version(cu.Version()))
+		}
 		err := b.openLt(o.Libraries)
 		switch {
 		case errors.Is(err, exec.ErrMemory):
 			return err
 		case err != nil:
-			b.warning = fmt.Sprintf("matrix products by attune's own kernels, which are slower: no cuBLASLt (libcublasLt.so.12 or .13; say where by ATTUNE_CUDA_LIBS): %v", err)
+			b.warning = fmt.Sprintf("matrix products by attune's own kernels, which are slower: no cuBLASLt opens; say by %s where it is:\n%v", nvidia.LibrariesEnv, err)
 		default:
 			matmul = "cublasLt " + b.lt.version
 		}
@@ -96,8 +100,7 @@ func (b *Backend) open(o Options) error {
 	b.target = cuda.Target{CC: b.cc, Lt: b.lt != nil, Hopper: hopper && b.cc == 90}
 	left, _, err := cu.MemInfo()
 	b.resident = free - left
-	driver := cu.Version()
-	b.name = fmt.Sprintf("cuda %s, cc %d.%d, driver CUDA %d.%d, %s", b.gpu, b.cc/10, b.cc%10, driver/1000, driver/10%100, matmul)
+	b.name = fmt.Sprintf("cuda %s, cc %d.%d, driver CUDA %v, %s", b.gpu, b.cc/10, b.cc%10, nvidia.Version(cu.Version()), matmul)
 	if !hopper && b.cc == 90 {
 		b.name += ", sm80 path"
 	}

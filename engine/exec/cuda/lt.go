@@ -60,9 +60,6 @@ func (b *Backend) openLt(paths []string) error {
 		b.lt = l
 		return nil
 	}
-	if len(why) == 0 {
-		return errors.New("found in none of the places where it is looked for")
-	}
 	return errors.Join(why...)
 }
 
