@@ -3,14 +3,21 @@
 EMU := .cache/emu
 DIR := kernels/cuda
 CXX ?= g++
-# -ffp-contract=off: a*b+c is rounded twice, as with --fmad=false on the GPU. -g: errors name lines.
-EMUFLAGS := -std=c++17 -O2 -g -march=x86-64-v3 -ffp-contract=off -fno-strict-aliasing -fPIC -Wall -Wextra -Wno-unused-function
+# -ffp-contract=off: a*b+c is rounded twice, as with --fmad=false on the GPU. -g: errors name lines, by return addresses, so
+# calls at the end of a function stay calls.
+EMUFLAGS := -std=c++17 -O2 -g -march=x86-64-v3 -ffp-contract=off -fno-strict-aliasing -fno-optimize-sibling-calls -fPIC -Wall -Wextra -Wno-unused-function -Wno-unused-parameter
 
-CORE := schedule barrier meetings copies fault launch
-KERNELS := $(patsubst $(DIR)/%.cu,$(EMU)/kernels/%.so,$(wildcard $(DIR)/*.cu $(EMU_ALSO)))
+CORE := schedule barrier meetings copies fault launch tensormap
+KERNELS := $(patsubst $(DIR)/%.cu,$(EMU)/kernels/%.so,$(wildcard $(DIR)/*.cu))
+CHECKS := $(patsubst $(DIR)/emutest/%.cu,$(EMU)/kernels/%.so,$(wildcard $(DIR)/emutest/*.cu))
 
 .PHONY: all
-all: $(EMU)/libemu.so $(KERNELS)
+all:
+
+include $(DIR)/emu/faces.mk
+
+all: $(EMU)/libemu.so $(KERNELS) $(CHECKS) $(FACES)
+	@rm -f $(filter-out $(KERNELS) $(CHECKS),$(wildcard $(EMU)/kernels/*.so))
 
 $(EMU)/obj/%.o: $(DIR)/emu/%.cpp $(DIR)/emu/build.mk
 	@mkdir -p $(@D)
@@ -20,9 +27,17 @@ $(EMU)/libemu.so: $(CORE:%=$(EMU)/obj/%.o)
 	$(CXX) -shared -o $@.new $^ -pthread -ldl
 	mv $@.new $@
 
+# A library of kernels stands in .new until it is whole.
+define kernels
+@mkdir -p $(@D) $(EMU)/obj/kernels
+$(CXX) $(EMUFLAGS) -fvisibility=hidden -Wno-unknown-pragmas -DEMULATOR -include $(DIR)/emu/emu.h -x c++ -MMD -MP -MT $@ -MF $(EMU)/obj/kernels/$*.d $< -x none -shared -o $@.new -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN/..'
+mv $@.new $@
+endef
+
 $(EMU)/kernels/%.so: $(DIR)/%.cu $(DIR)/emu/build.mk | $(EMU)/libemu.so
-	@mkdir -p $(@D) $(EMU)/obj/kernels
-	$(CXX) $(EMUFLAGS) -fvisibility=hidden -Wno-unknown-pragmas -DEMULATOR -include $(DIR)/emu/emu.h -x c++ -MMD -MP -MT $@ -MF $(EMU)/obj/kernels/$*.d $< -x none -shared -o $@.new -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN/..'
-	mv $@.new $@
+	$(kernels)
+
+$(EMU)/kernels/%.so: $(DIR)/emutest/%.cu $(DIR)/emu/build.mk | $(EMU)/libemu.so
+	$(kernels)
 
 -include $(CORE:%=$(EMU)/obj/%.d) $(wildcard $(EMU)/obj/kernels/*.d)

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -81,6 +82,7 @@ struct Stream {
   std::deque<Queued> queue;
   uint64_t queued = 0, done = 0;
   std::shared_ptr<Capture> capture;
+  Stream(Context *c, bool b) : context(c), blocking(b) {}
 };
 
 struct Event {
@@ -164,9 +166,9 @@ struct State {
 };
 State &state();
 
-// The contexts of this thread, the current one last.
+// The contexts of this thread, the current one last; context drops those that another thread has destroyed.
 std::vector<Context *> &current();
-inline Context *context() { return current().empty() ? nullptr : current().back(); }
+Context *context();
 
 // What a function needs.
 enum {

@@ -19,6 +19,12 @@ std::vector<Context *> &current() {
   return stack;
 }
 
+Context *context() {
+  std::vector<Context *> &stack = current();
+  while (!stack.empty() && !state().contexts.count(stack.back())) stack.pop_back();
+  return stack.empty() ? nullptr : stack.back();
+}
+
 double now() {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -135,7 +141,7 @@ static void leaked(Context *c, const char *when) {
   };
   count(device, "device allocations", device_bytes);
   count(host, "host allocations", host_bytes);
-  count(c->streams.size(), "streams", 0);
+  count(c->streams.size() - 1, "streams", 0); // one is the context's own
   count(c->events.size(), "events", 0);
   count(c->modules.size(), "modules", 0);
   count(c->graphs.size(), "graphs", 0);
@@ -151,10 +157,6 @@ void leave(Context *c) {
     if (m->second.context == c) release(m);
     m = next;
   }
-  for (Context *&at : current())
-    if (at == c) at = nullptr;
-  std::vector<Context *> &stack = current();
-  while (!stack.empty() && !stack.back()) stack.pop_back();
   s.contexts.erase(c);
   if (s.contexts.empty()) s.sticky = SUCCESS; // a new context begins anew
 }

@@ -58,7 +58,7 @@ void emu_cp_async_commit();
 void emu_cp_async_wait(uint32_t pending);
 // emu_trap ends the launch with an error.
 [[noreturn]] void emu_trap(const char *why);
-// emu_aligned ends the launch unless p is a multiple of size.
+// emu_misaligned ends the launch: p is no multiple of size.
 void emu_misaligned(const void *p, uint32_t size);
 }
 
@@ -83,6 +83,23 @@ template <class T> EMU_INLINE T __shfl_sync(uint32_t m, T v, int lane, int width
 template <class T> EMU_INLINE T __shfl_up_sync(uint32_t m, T v, uint32_t d, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_UP, (int)d, width); }
 template <class T> EMU_INLINE T __shfl_down_sync(uint32_t m, T v, uint32_t d, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_DOWN, (int)d, width); }
 template <class T> EMU_INLINE T __shfl_xor_sync(uint32_t m, T v, int x, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_XOR, x, width); }
+
+// emu_vector is four elements that are loaded and stored together; the processor would allow any address.
+template <class T> struct alignas(16) emu_vector {
+  T x, y, z, w;
+  emu_vector() = default;
+  emu_vector(T x, T y, T z, T w) : x(x), y(y), z(z), w(w) {}
+  emu_vector(const emu_vector &v) : x(v.x), y(v.y), z(v.z), w(v.w) { check(&v); }
+  emu_vector &operator=(const emu_vector &v) {
+    check(&v);
+    check(this);
+    x = v.x, y = v.y, z = v.z, w = v.w;
+    return *this;
+  }
+  __attribute__((always_inline)) static void check(const void *p) {
+    if ((uintptr_t)p % 16) emu_misaligned(p, 16);
+  }
+};
 
 // Arithmetic. Nothing is contracted (-ffp-contract=off), so the plain operators are the rounded ones.
 EMU_INLINE float __fadd_rn(float a, float b) { return a + b; }

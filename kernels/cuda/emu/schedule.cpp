@@ -115,6 +115,7 @@ static void fiber() {
     if (!next) {
       if (b.exited < b.threads) deadlock(b);
       emu_self = nullptr;
+      b.worker->free_stacks.push_back(t->stack);
       void *unused;
       emu_switch(&unused, b.worker->sp);
     }

@@ -1,0 +1,31 @@
+# The emulated driver and the emulated cuBLASLt, for build.mk: libcuda.so.1 (and libcuda.so, to link with), libcublasLt.so.12,
+# and the same library as cuBLASLt 13 would be called.
+DRIVER := state device memory copy stream graph module misc faces stubs
+FACES := $(EMU)/libcuda.so.1 $(EMU)/libcuda.so $(EMU)/libcublasLt.so.12 $(EMU)/libcublasLt.so.13 $(EMU)/faces_test
+
+$(EMU)/obj/faces/%.o: $(DIR)/emu/%.cpp $(DIR)/emu/faces.mk
+	@mkdir -p $(@D)
+	$(CXX) $(EMUFLAGS) -fvisibility=hidden -MMD -MP -c $< -o $@
+
+$(EMU)/libcuda.so.1: $(DRIVER:%=$(EMU)/obj/faces/driver_%.o) | $(EMU)/libemu.so
+	$(CXX) -shared -Wl,-soname,libcuda.so.1 -o $@.new $^ -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN' -pthread -ldl
+	mv $@.new $@
+
+$(EMU)/libcuda.so: | $(EMU)/libcuda.so.1
+	ln -sf libcuda.so.1 $@
+
+$(EMU)/obj/faces/lt13.o: $(DIR)/emu/lt.cpp $(DIR)/emu/faces.mk
+	@mkdir -p $(@D)
+	$(CXX) $(EMUFLAGS) -fvisibility=hidden -DEMU_LT_VERSION=130000 -MMD -MP -c $< -o $@
+
+$(EMU)/libcublasLt.so.12: $(EMU)/obj/faces/lt.o
+$(EMU)/libcublasLt.so.13: $(EMU)/obj/faces/lt13.o
+$(EMU)/libcublasLt.so.12 $(EMU)/libcublasLt.so.13: $(EMU)/obj/faces/lt_product.o | $(EMU)/libcuda.so.1
+	$(CXX) -shared -Wl,-soname,$(@F) -o $@.new $^ -L$(EMU) -l:libcuda.so.1 -Wl,-rpath,'$$ORIGIN'
+	mv $@.new $@
+
+$(EMU)/faces_test: $(EMU)/obj/faces/faces_test.o | $(EMU)/libcuda.so.1
+	$(CXX) -o $@.new $^ -L$(EMU) -l:libcuda.so.1 -lemu -Wl,-rpath,'$$ORIGIN' -ldl -pthread
+	mv $@.new $@
+
+-include $(wildcard $(EMU)/obj/faces/*.d)
