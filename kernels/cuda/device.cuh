@@ -76,8 +76,14 @@ DEVICE void store(void *p, i32 dtype, i64 i, f32 v) {
   else ((f32 *)p)[i] = v;
 }
 
+// Four elements in one 16-byte access, at a multiple of 16.
+#ifdef EMULATOR
+typedef emu_vector<u32> u32x4;
+typedef emu_vector<f32> f32x4;
+#else
 struct alignas(16) u32x4 { u32 x, y, z, w; };
 struct alignas(16) f32x4 { f32 x, y, z, w; };
+#endif
 
 // load8 are elements i to i+7 of n, in 16-byte accesses; i is a multiple of 8 and p of 16. Those from n on are 0.
 DEVICE void load8(const void *p, i32 dtype, i64 i, i64 n, f32 (&v)[8]) {

@@ -1,6 +1,6 @@
 // What sm_80 and later have beyond device.cuh: products of 16x16 by 16x8 matrices by a warp, loads of their operands from
 // shared memory, copies to shared memory that do not wait. Names: ldmatrix_x4, ldmatrix_x4_trans, ldmatrix_x2,
-// ldmatrix_x2_trans, mma_bf16, mma_bf16_row<N>, cp_async16, cp_async_commit, cp_async_wait<N>. Shared memory is given by
+// ldmatrix_x2_trans, mma_bf16, mma_bf16_row<N>, cp_async16, cp_async_commit, cp_async_wait<N>, bar_sync, bar_arrive. Shared memory is given by
 // ordinary pointers into shared<T>(). All but cp_async* are collective: every lane of the warp calls them together.
 #pragma once
 #include "device.cuh"
@@ -102,5 +102,22 @@ template <int N> DEVICE void cp_async_wait() {
   emu_cp_async_wait(N);
 #else
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#endif
+}
+
+// bar_sync waits at barrier id (1 to 15; 0 is __syncthreads) until so many threads, a multiple of 32, have come to it by
+// bar_sync or bar_arrive, of which the latter does not wait. All lanes of a warp come together.
+DEVICE void bar_sync(u32 id, u32 threads) {
+#ifdef EMULATOR
+  emu_barrier(id, threads, true);
+#else
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+#endif
+}
+DEVICE void bar_arrive(u32 id, u32 threads) {
+#ifdef EMULATOR
+  emu_barrier(id, threads, false);
+#else
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 #endif
 }

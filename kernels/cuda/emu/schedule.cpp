@@ -228,7 +228,7 @@ static void deadlock(Block &b) {
   int lines = 0;
   for (u32 i = 0; i < b.warps && lines < 8; i++) {
     Warp &w = b.warp[i];
-    if (w.exited) {
+    if (w.exited && w.live()) {
       char e[64];
       snprintf(e, sizeof e, " warp %u lanes %#x have ended;", i, w.exited);
       s += e;
