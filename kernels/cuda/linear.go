@@ -137,6 +137,10 @@ func planLinear(p *planner, kernel kernels.Kernel, in, out []View) {
 	if k.Dropout > 0 {
 		l.drop = dropout{keys: in[next], salt: k.Salt, rate: k.Dropout}
 	}
+	if l.rows <= gemvMost && k.Dropout == 0 {
+		l.decode(y, xa)
+		return
+	}
 	l.setProduct(l.x, y)
 	l.forward(y, xa)
 }

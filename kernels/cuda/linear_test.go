@@ -1,0 +1,233 @@
+package cuda_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"attune/engine/op/optest"
+	"attune/kernels"
+	"attune/kernels/cuda"
+	"attune/kernels/cuda/emutest"
+)
+
+// operands are random inputs and wanted outputs of a kernel, as they are stored and as the reference takes them.
+type operands struct {
+	r       *rand.Rand
+	in, out []optest.View
+	ref     []*kernels.Tensor[float64]
+}
+
+func (o *operands) floats(d kernels.Dtype, scale float64, shape ...int) {
+	v, ref := emptyView(d, shape), &kernels.Tensor[float64]{Shape: shape}
+	for i := range len(v.Data) / int(d.Size()) {
+		x := float32(scale * (2*o.r.Float64() - 1))
+		if d == kernels.BFloat16 {
+			bits := kernels.BFloat16Bits(x)
+			binary.LittleEndian.PutUint16(v.Data[2*i:], bits)
+			x = kernels.BFloat16Float(bits)
+		} else {
+			binary.LittleEndian.PutUint32(v.Data[4*i:], math.Float32bits(x))
+		}
+		ref.F = append(ref.F, float64(x))
+	}
+	o.in, o.ref = append(o.in, v), append(o.ref, ref)
+}
+
+func (o *operands) keys(n int) {
+	v, ref := emptyView(kernels.Int32, []int{n}), &kernels.Tensor[float64]{Shape: []int{n}}
+	for i := range n {
+		key := o.r.Int32()
+		binary.LittleEndian.PutUint32(v.Data[4*i:], uint32(key))
+		ref.I = append(ref.I, key)
+	}
+	o.in, o.ref = append(o.in, v), append(o.ref, ref)
+}
+
+func emptyView(d kernels.Dtype, shape []int) optest.View {
+	n := int(d.Size())
+	for _, s := range shape {
+		n *= s
+	}
+	return optest.View{Data: make([]byte, n), Dtype: d, Shape: shape}
+}
+
+func viewFloats(v optest.View) []float64 {
+	out := make([]float64, len(v.Data)/int(v.Dtype.Size()))
+	for i := range out {
+		if v.Dtype == kernels.BFloat16 {
+			out[i] = float64(kernels.BFloat16Float(binary.LittleEndian.Uint16(v.Data[2*i:])))
+		} else {
+			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(v.Data[4*i:])))
+		}
+	}
+	return out
+}
+
+// compare holds the outputs to the reference, by kernels.Tol's rule.
+func (o *operands) compare(t *testing.T, k kernels.Kernel, d kernels.Dtype) {
+	t.Helper()
+	want := make([]*kernels.Tensor[float64], len(o.out))
+	for i, v := range o.out {
+		if v.Data != nil {
+			want[i] = &kernels.Tensor[float64]{Shape: v.Shape, F: make([]float64, len(v.Data)/int(v.Dtype.Size()))}
+		}
+	}
+	k.Float64(o.ref, want)
+	tol := k.Tol().Of(d)
+	for i, v := range o.out {
+		if v.Data == nil {
+			continue
+		}
+		var sum float64
+		for _, w := range want[i].F {
+			sum += w * w
+		}
+		size := math.Sqrt(sum / float64(len(want[i].F)))
+		for j, x := range viewFloats(v) {
+			if w := want[i].F[j]; !(math.Abs(x-w) <= tol*(math.Abs(w)+size)) {
+				t.Errorf("output %d%v: element %d is %g, the reference %g", i, v.Shape, j, x, w)
+				break
+			}
+		}
+	}
+}
+
+// A linear operation as it stands in a model.
+type projection struct {
+	rows, in, out int
+	k             kernels.Linear
+	act, weight   kernels.Dtype
+}
+
+func (p projection) forward() *operands {
+	o := &operands{r: rand.New(rand.NewPCG(1, 2))}
+	o.floats(p.act, 1, p.rows, p.in)
+	o.floats(p.weight, 0.1, p.out, p.in)
+	if p.k.Bias {
+		o.floats(p.weight, 1, p.out)
+	}
+	if p.k.Rank > 0 {
+		o.floats(kernels.Float32, 0.1, p.k.Rank, p.in)
+		o.floats(kernels.Float32, 0.1, p.out, p.k.Rank)
+	}
+	if p.k.Dropout > 0 {
+		o.keys(p.rows)
+	}
+	o.out = []optest.View{emptyView(p.act, []int{p.rows, p.out}), {}}
+	if p.k.Rank > 0 {
+		o.out[1] = emptyView(kernels.Float32, []int{p.rows, p.k.Rank})
+	}
+	return o
+}
+
+func (p projection) backward() *operands {
+	o := &operands{r: rand.New(rand.NewPCG(3, 4))}
+	o.floats(p.act, 1, p.rows, p.in)
+	o.floats(p.weight, 0.1, p.out, p.in)
+	f32, none := kernels.Float32, optest.View{}
+	o.out = []optest.View{emptyView(p.act, []int{p.rows, p.in}), emptyView(f32, []int{p.out, p.in}), none, none, none}
+	if p.k.Bias {
+		o.out[2] = emptyView(f32, []int{p.out})
+	}
+	if p.k.Rank > 0 {
+		o.floats(f32, 0.1, p.k.Rank, p.in)
+		o.floats(f32, 0.1, p.out, p.k.Rank)
+		o.floats(f32, 1, p.rows, p.k.Rank)
+		o.out[3], o.out[4] = emptyView(f32, []int{p.k.Rank, p.in}), emptyView(f32, []int{p.out, p.k.Rank})
+	}
+	if p.k.Dropout > 0 {
+		o.keys(p.rows)
+	}
+	o.floats(p.act, 1, p.rows, p.out)
+	return o
+}
+
+func (p projection) String() string {
+	return fmt.Sprintf("%dx%dx%d/rank=%d/drop=%g/%v-%v", p.rows, p.in, p.out, p.k.Rank, p.k.Dropout, p.act, p.weight)
+}
+
+// projections are what the suite has no room for: every width of the thin kernels and past them, several pieces of their
+// sums, several tiles.
+func projections() (ps []projection) {
+	bf16, f32 := kernels.BFloat16, kernels.Float32
+	for i, rank := range []int{8, 16, 31, 64, 100, 128, 130} {
+		k := kernels.Linear{Bias: i%2 == 0, Rank: rank, Scale: 0.7}
+		ps = append(ps, projection{rows: 70, in: 200 + i, out: 136 - i, k: k, act: bf16, weight: bf16})
+		k.Dropout, k.Salt = 0.25, 5
+		ps = append(ps, projection{rows: 600 + 32*i, in: 72, out: 152, k: k, act: bf16, weight: bf16})
+	}
+	lora := kernels.Linear{Bias: true, Rank: 12, Scale: 2, Dropout: 0.1, Salt: 3}
+	ps = append(ps, projection{rows: 200, in: 144, out: 320, k: lora, act: f32, weight: f32},
+		projection{rows: 1030, in: 40, out: 24, k: lora, act: bf16, weight: f32})
+	for rows := 1; rows <= 9; rows++ { // generation
+		k := kernels.Linear{Bias: rows%2 == 0, Rank: 5 * (rows % 3), Scale: 2}
+		ps = append(ps, projection{rows: rows, in: 520, out: 61, k: k, act: bf16, weight: bf16})
+	}
+	return ps
+}
+
+// Values, in all targets; the orders and delays of the emulator change no bit, nor does an output that is left out.
+func TestProjections(t *testing.T) {
+	for name, target := range map[string]cuda.Target{
+		"sm80-own": {CC: 80}, "sm80-lt": {CC: 80, Lt: true}, "sm90-own": {CC: 90, Hopper: true}, "sm90-lt": {CC: 90, Lt: true, Hopper: true},
+	} {
+		e := emutest.Open(t, target, emutest.Options{})
+		late := emutest.Open(t, target, emutest.Options{Seed: 5, Async: true})
+		for _, p := range projections() {
+			t.Run(name+"/"+p.String(), func(t *testing.T) {
+				for _, c := range []struct {
+					k     kernels.Kernel
+					fresh func() *operands
+				}{{p.k, p.forward}, {kernels.LinearBwd(p.k), p.backward}} {
+					full := c.fresh()
+					if err := e.Run(c.k, full.in, full.out); err != nil {
+						t.Fatal(err)
+					}
+					full.compare(t, c.k, p.act)
+					for skip := -1; skip < len(full.out); skip++ {
+						if skip >= 0 && full.out[skip].Data == nil {
+							continue
+						}
+						some := c.fresh()
+						if skip >= 0 {
+							some.out[skip] = optest.View{}
+						}
+						if err := late.Run(c.k, some.in, some.out); err != nil {
+							t.Fatal(err)
+						}
+						for i, v := range some.out {
+							if i != skip && !bytes.Equal(v.Data, full.out[i].Data) {
+								t.Errorf("%s without output %d: output %d has other bits", c.k.Name(), skip, i)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// One token's projection does not depend on how many are made with it.
+func TestGenerationRowByRow(t *testing.T) {
+	e := emutest.Open(t, cuda.Target{CC: 80}, emutest.Options{})
+	p := projection{rows: 8, in: 77, out: 19, k: kernels.Linear{Rank: 3, Scale: 2}, act: kernels.BFloat16, weight: kernels.BFloat16}
+	all := p.forward()
+	if err := e.Run(p.k, all.in, all.out); err != nil {
+		t.Fatal(err)
+	}
+	for row := range p.rows {
+		one := p.forward()
+		one.in[0].Data, one.in[0].Shape = one.in[0].Data[row*2*p.in:(row+1)*2*p.in], []int{1, p.in}
+		one.out[0], one.out[1] = emptyView(p.act, []int{1, p.out}), optest.View{}
+		if err := e.Run(p.k, one.in, one.out); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(one.out[0].Data, all.out[0].Data[row*2*p.out:(row+1)*2*p.out]) {
+			t.Errorf("row %d has other bits alone", row)
+		}
+	}
+}
