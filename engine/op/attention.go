@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 
 	"attune/kernels"
 
@@ -132,5 +133,11 @@ func attentionExamples() Examples {
 	add("everything", 4, 2, 24, kernels.Attention{Scale: 2, SoftCap: 5, Window: 11}, runs(13, 50, -5, 2))
 	add("large scores", 2, 1, 64, kernels.Attention{Scale: 2}, runs(40))
 	add("long", 2, 1, 64, kernels.Attention{Scale: 0.125}, runs(100, 161, -2))
+	// The head sizes of models, which backends have tiles of their own for: two tiles of queries, the last not full.
+	for _, dh := range []int{80, 96, 128, 256} {
+		k := kernels.Attention{Scale: 1 / math.Sqrt(float64(dh))}
+		add(fmt.Sprintf("head size %d", dh), 2, 1, dh, k, runs(-3, 37, 146, -14))
+	}
+	add("head size 128, everything", 2, 1, 128, kernels.Attention{Scale: 0.3, SoftCap: 4, Window: 70}, runs(-1, 133, -7, 20))
 	return e
 }

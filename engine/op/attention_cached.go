@@ -65,6 +65,9 @@ func attentionCachedExamples() Examples {
 	add("a few more", 70, 4, 4, 16, kernels.AttentionCached{Scale: 0.25}, upTo(31, 36))
 	add("padding", 20, 4, 2, 16, kernels.AttentionCached{Scale: 0.25}, ints(5, 6, 7, -1, -1))
 	add("window", 80, 4, 2, 16, kernels.AttentionCached{Scale: 0.25, Window: 9}, upTo(0, 70))
+	add("one more of many", 600, 6, 2, 64, kernels.AttentionCached{Scale: 0.2}, ints(555))
+	add("a few more of many", 600, 2, 1, 128, kernels.AttentionCached{Scale: 0.1, Window: 300}, ints(-1, 511, 512, 513))
+	add("many after some", 300, 2, 1, 128, kernels.AttentionCached{Scale: 0.1}, upTo(100, 240))
 	add("soft cap", 40, 4, 2, 16, kernels.AttentionCached{Scale: 2, SoftCap: 3}, upTo(5, 30))
 	return e
 }
