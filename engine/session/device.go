@@ -39,22 +39,28 @@ type Device struct {
 	Lengths func(tokens, most int) int
 	// Why says how the device was chosen.
 	Why string
+	// Warning is what the user should be told of it, once; empty where all is as it should be.
+	Warning string
 }
 
-// OpenDevice opens "cpu", "cuda" or "auto" with so many threads (0 = all cores). What is asked for and missing is an
-// ErrNoDevice; auto takes what there is.
+// OpenDevice opens "cpu", "cuda" or "auto": the processor with so many threads (0 = all cores), or a GPU. What is asked for
+// and missing is an ErrNoDevice; auto takes a GPU where this build of attune is the one for GPUs.
 func OpenDevice(name string, threads int) (*Device, error) {
-	var why string
 	switch name {
 	case "cpu":
-		why = "asked for"
-	case "auto", "":
-		why = "this build of attune computes on the processor only"
+		return openCPU(threads, "asked for")
 	case "cuda":
-		return nil, fmt.Errorf("device cuda: %w: this build of attune computes on the processor only; take cpu", ErrNoDevice)
-	default:
-		return nil, fmt.Errorf("device %q: %w; there are auto, cpu, cuda", name, ErrNoDevice)
+		return openCUDA("asked for")
+	case "auto", "":
+		if forGPUs {
+			return openCUDA("a GPU is here")
+		}
+		return openCPU(threads, "this build of attune computes on the processor only")
 	}
+	return nil, fmt.Errorf("device %q: %w; there are auto, cpu, cuda", name, ErrNoDevice)
+}
+
+func openCPU(threads int, why string) (*Device, error) {
 	b, err := cpubackend.New(cpu.Options{Threads: threads})
 	if err != nil {
 		return nil, err
