@@ -93,6 +93,7 @@ template <int R, bool T> DEVICE void thin_mul(const thin_mul_args &args) {
   }
 }
 
+// hot: no local memory on any architecture
 KERNEL(thin_mul_t_16, thin_mul_args, 128, 4) { thin_mul<16, true>(args); }
 KERNEL(thin_mul_t_32, thin_mul_args, 128, 3) { thin_mul<32, true>(args); }
 KERNEL(thin_mul_t_64, thin_mul_args, 128, 2) { thin_mul<64, true>(args); }

@@ -78,6 +78,7 @@ template <int R> DEVICE void thin_sum(const thin_sum_args &args) {
   }
 }
 
+// hot: no local memory on any architecture
 KERNEL(thin_sum_16, thin_sum_args, 128, 4) { thin_sum<16>(args); }
 KERNEL(thin_sum_32, thin_sum_args, 128, 3) { thin_sum<32>(args); }
 KERNEL(thin_sum_64, thin_sum_args, 128, 2) { thin_sum<64>(args); }
