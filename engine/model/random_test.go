@@ -8,15 +8,25 @@ import (
 	"attune/kernels"
 )
 
+func shape(t *testing.T, name string) *Config {
+	t.Helper()
+	text, err := Shape(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseConfig(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // The published models' parameter counts, as their cards and safetensors indices say.
 func TestShapeParameters(t *testing.T) {
 	for name, want := range map[string]int64{
 		"llama3-8b": 8_030_261_248, "qwen2.5-7b": 7_615_616_512, "qwen2.5-1.5b": 1_543_714_304, "smollm2-135m": 134_515_008,
 	} {
-		c, err := Shape(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := shape(t, name)
 		if n, err := c.Parameters(); err != nil || n != want {
 			t.Errorf("%s has %d parameters (%v), the published model %d", name, n, err, want)
 		}
@@ -28,10 +38,7 @@ func TestShapeParameters(t *testing.T) {
 
 // Random weights have the config's spread, norms are 1, and the same seed gives the same bytes.
 func TestRandom(t *testing.T) {
-	c, err := Shape("tiny")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := shape(t, "tiny")
 	for _, d := range []kernels.Dtype{kernels.Float32, kernels.BFloat16} {
 		ck, err := Random(c, d, 1)
 		if err != nil {

@@ -34,15 +34,11 @@ func Shapes() []string {
 	return names
 }
 
-// Shape is the config of a published model: its sizes, without a tokenizer. "tiny" is attune's own, to try things with.
-func Shape(name string) (*Config, error) {
+// Shape is the text of a published model's config.json as far as its sizes go. "tiny" is attune's own, to try things with.
+func Shape(name string) ([]byte, error) {
 	m, ok := shapes[name]
 	if !ok {
 		return nil, fmt.Errorf("no shape %q; there are %s", name, strings.Join(Shapes(), ", "))
 	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	return ParseConfig(text)
+	return json.MarshalIndent(m, "", "  ")
 }
