@@ -24,7 +24,7 @@ $(EMU)/libcublasLt.so.12 $(EMU)/libcublasLt.so.13: $(EMU)/obj/faces/lt_product.o
 	$(CXX) -shared -Wl,-soname,$(@F) -o $@.new $^ -L$(EMU) -l:libcuda.so.1 -Wl,-rpath,'$$ORIGIN'
 	mv $@.new $@
 
-$(EMU)/faces_test: $(EMU)/obj/faces/faces_test.o | $(EMU)/libcuda.so.1
+$(EMU)/faces_test: $(EMU)/obj/faces/faces_test.o $(EMU)/obj/faces/lt_test.o | $(EMU)/libcuda.so.1
 	$(CXX) -o $@.new $^ -L$(EMU) -l:libcuda.so.1 -lemu -Wl,-rpath,'$$ORIGIN' -ldl -pthread
 	mv $@.new $@
 
