@@ -23,8 +23,8 @@ type Linear struct {
 func (Linear) Name() string { return "linear" }
 
 // Tol implements Kernel: float32 sums of some thousand products; in bfloat16 A, B and xA are rounded at use (0.3 % of the
-// sum's size in standard deviation where LoRA is all of it) and y once. On cuda, where cuBLASLt makes x Wᵀ, LoRA's term is
-// written to y first and the product is added to that: the delta is rounded at use, too.
+// sum's size in standard deviation where LoRA is all of it) and y once. Where a library makes x Wᵀ,
+// a backend may write LoRA's term to y first and have the product added to that: the delta is rounded at use, too.
 func (Linear) Tol() Tol { return Tol{Float32: 1e-5, BFloat16: 1.6e-2} }
 
 // Float32 implements Kernel.
