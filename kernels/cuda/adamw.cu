@@ -30,11 +30,13 @@ KERNEL(adamw, adamw_args, 256, 2) {
   i64 begin = ((i64)blockIdx.x - a.first) * BLOCK_ELEMS;
   i64 n = begin + BLOCK_ELEMS < a.n ? begin + BLOCK_ELEMS : a.n;
   for (i64 at = begin + threadIdx.x * 8; at < n; at += 256 * 8) {
+    raw8 rp = fetch8(a.param, FLOAT32, at, n), rg = fetch8(a.grad, FLOAT32, at, n);
+    raw8 rm = fetch8(a.m, FLOAT32, at, n), rv = fetch8(a.v, FLOAT32, at, n);
     f32 p[8], g[8], m[8], v[8];
-    load8(a.param, FLOAT32, at, n, p);
-    load8(a.grad, FLOAT32, at, n, g);
-    load8(a.m, FLOAT32, at, n, m);
-    load8(a.v, FLOAT32, at, n, v);
+    widen8(rp, FLOAT32, p);
+    widen8(rg, FLOAT32, g);
+    widen8(rm, FLOAT32, m);
+    widen8(rv, FLOAT32, v);
     UNROLL for (int i = 0; i < 8; i++) {
       g[i] = s->scale * g[i];
       p[i] = p[i] * s->decay;

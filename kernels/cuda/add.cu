@@ -13,8 +13,9 @@ KERNEL(add, add_args, 256, 1) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;
   f32 a[8], b[8];
-  load8(args.a, args.da, at, args.n, a);
-  load8(args.b, args.db, at, args.n, b);
+  raw8 ra = fetch8(args.a, args.da, at, args.n), rb = fetch8(args.b, args.db, at, args.n);
+  widen8(ra, args.da, a);
+  widen8(rb, args.db, b);
   for (int i = 0; i < 8; i++) a[i] = a[i] + b[i];
   store8(args.y, args.dy, at, args.n, a);
 }

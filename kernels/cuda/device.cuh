@@ -85,19 +85,39 @@ struct alignas(16) u32x4 { u32 x, y, z, w; };
 struct alignas(16) f32x4 { f32 x, y, z, w; };
 #endif
 
-// load8 are elements i to i+7 of n, in 16-byte accesses; i is a multiple of 8 and p of 16. Those from n on are 0.
-DEVICE void load8(const void *p, i32 dtype, i64 i, i64 n, f32 (&v)[8]) {
+// fetch8 are elements i to i+7 of n as they are stored, in 16-byte accesses, and widen8 makes numbers of them; i is a
+// multiple of 8 and p of 16. Those from n on are 0. Where a thread reads several operands all are fetched before any is
+// widened: the dtype is not known when a kernel is compiled, so a widening would keep the next load waiting for its own.
+struct raw8 { u32 w[8]; };
+
+DEVICE raw8 fetch8(const void *p, i32 dtype, i64 i, i64 n) {
+  raw8 r = {{0, 0, 0, 0, 0, 0, 0, 0}};
   if (i + 8 > n) {
-    UNROLL for (int j = 0; j < 8; j++) v[j] = i + j < n ? load(p, dtype, i + j) : 0.0f;
-  } else if (dtype == BFLOAT16) {
-    u32x4 u = *(const u32x4 *)((const u16 *)p + i);
-    u32 w[4] = {u.x, u.y, u.z, u.w};
-    UNROLL for (int j = 0; j < 4; j++) { v[2 * j] = bits_f32(w[j] << 16); v[2 * j + 1] = bits_f32(w[j] & 0xffff0000u); }
+    UNROLL for (int j = 0; j < 8; j++) {
+      if (i + j >= n) continue;
+      if (dtype == BFLOAT16) r.w[j / 2] |= (u32)((const u16 *)p)[i + j] << j % 2 * 16;
+      else r.w[j] = f32_bits(((const f32 *)p)[i + j]);
+    }
   } else {
-    f32x4 a = *(const f32x4 *)((const f32 *)p + i), b = *(const f32x4 *)((const f32 *)p + i + 4);
-    v[0] = a.x; v[1] = a.y; v[2] = a.z; v[3] = a.w; v[4] = b.x; v[5] = b.y; v[6] = b.z; v[7] = b.w;
+    u32x4 a = *(const u32x4 *)((const u8 *)p + i * (dtype == BFLOAT16 ? 2 : 4));
+    r.w[0] = a.x; r.w[1] = a.y; r.w[2] = a.z; r.w[3] = a.w;
+    if (dtype != BFLOAT16) {
+      u32x4 b = *(const u32x4 *)((const f32 *)p + i + 4);
+      r.w[4] = b.x; r.w[5] = b.y; r.w[6] = b.z; r.w[7] = b.w;
+    }
+  }
+  return r;
+}
+
+DEVICE void widen8(const raw8 &r, i32 dtype, f32 (&v)[8]) {
+  UNROLL for (int j = 0; j < 8; j++) {
+    u32 h = r.w[j / 2];
+    v[j] = bits_f32(dtype != BFLOAT16 ? r.w[j] : j % 2 ? h & 0xffff0000u : h << 16);
   }
 }
+
+// load8 is both.
+DEVICE void load8(const void *p, i32 dtype, i64 i, i64 n, f32 (&v)[8]) { widen8(fetch8(p, dtype, i, n), dtype, v); }
 
 // store8 is the counterpart of load8; nothing is written from n on.
 DEVICE void store8(void *p, i32 dtype, i64 i, i64 n, const f32 (&v)[8]) {

@@ -16,10 +16,15 @@ KERNEL(sumsq, sumsq_args, 256, 4) {
   i64 block = (i64)blockIdx.x - a.first, begin = block * BLOCK_ELEMS;
   i64 n = begin + BLOCK_ELEMS < a.n ? begin + BLOCK_ELEMS : a.n;
   f64 sum[2] = {0, 0};
-  for (i64 at = begin + threadIdx.x * 8; at < n; at += 256 * 8) {
-    f32 x[8];
-    load8(a.x, a.dx, at, n, x);
-    UNROLL for (int i = 0; i < 8; i++) sum[i % 2] += (f64)x[i] * (f64)x[i];
+  for (i64 at = begin + threadIdx.x * 8; at < n; at += 2 * 256 * 8) {
+    f32 x[8], y[8];
+    raw8 rx = fetch8(a.x, a.dx, at, n), ry = fetch8(a.x, a.dx, at + 256 * 8, n);
+    widen8(rx, a.dx, x);
+    widen8(ry, a.dx, y);
+    UNROLL for (int i = 0; i < 8; i++) {
+      sum[0] += (f64)x[i] * (f64)x[i];
+      sum[1] += (f64)y[i] * (f64)y[i];
+    }
   }
   f64 total = block_sum(sum[0] + sum[1], shared<f64>());
   if (threadIdx.x == 0) a.partial[block] = total;
