@@ -56,6 +56,17 @@ void emu_mma_bf16(float (*d)[4], const uint32_t *a, const uint32_t (*b)[2], int3
 void emu_cp_async(void *dst, const void *src, uint32_t size, uint32_t bytes);
 void emu_cp_async_commit();
 void emu_cp_async_wait(uint32_t pending);
+// Of sm_90a, see device_sm90.cuh. map is a CUtensorMap as tensormap.h has it; a is null where it is a descriptor.
+void emu_mbarrier_init(unsigned long long *bar, uint32_t arrivals);
+void emu_mbarrier_init_fence();
+void emu_mbarrier_arrive(unsigned long long *bar, uint32_t bytes);
+void emu_mbarrier_wait(unsigned long long *bar, uint32_t parity);
+void emu_tma_load(void *dst, const void *map, const int32_t *at, uint32_t rank, unsigned long long *bar);
+void emu_fence_async();
+void emu_wgmma_fence();
+void emu_wgmma_commit();
+void emu_wgmma_wait(uint32_t pending);
+void emu_wgmma(float *d, uint32_t n, const uint32_t *a, uint64_t a_desc, uint64_t b_desc, uint32_t accumulate, uint32_t ta, uint32_t tb);
 // emu_trap ends the launch with an error.
 [[noreturn]] void emu_trap(const char *why);
 // emu_misaligned ends the launch: p is no multiple of size.
