@@ -24,7 +24,7 @@ template <int DP, int BN, int WARPS, bool HELD> DEVICE void att_fwd(const att_ar
   i32 first = span.lo / BN * BN;
   auto fetch = [&](i32 k0) {
     u16 *k = stages + ((k0 - first) / BN & 1) * 2 * BN * P;
-    const i32 *pad = k0 >= span.inner_lo && k0 + BN <= span.inner_hi ? 0 : args.pad;
+    const i32 *pad = k0 >= span.inner_lo && k0 + BN <= span.inner_hi ? 0 : args.marks;
     att_load<DP, BN, THREADS>(k, args.k, args.kv, kv, k0, span.hi, args.dh, pad);
     att_load<DP, BN, THREADS>(k + BN * P, args.v, args.kv, kv, k0, span.hi, args.dh, pad);
     cp_async_commit();

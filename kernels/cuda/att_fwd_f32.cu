@@ -15,8 +15,8 @@ template <int B, int NA> DEVICE void att_fwd_f32(const att_args &args) {
 
   for (i32 k0 = span.lo / B * B; k0 < span.hi; k0 += B) {
     __syncthreads();
-    att_tile<B>(k, stride, args.k, args.tk, args.kv, g, k0, span.hi, dh, args.pad);
-    att_tile<B>(v, stride, args.v, args.tv, args.kv, g, k0, span.hi, dh, args.pad);
+    att_tile<B>(k, stride, args.k, args.tk, args.kv, g, k0, span.hi, dh, args.marks);
+    att_tile<B>(v, stride, args.v, args.tv, args.kv, g, k0, span.hi, dh, args.marks);
     __syncthreads();
     f32 s[NS], most = top, slope;
     UNROLL for (int n = 0; n < NS; n++) {

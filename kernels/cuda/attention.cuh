@@ -11,9 +11,8 @@ struct att_args {
   f32 *lse;
   i32 *lo, *hi;        // (tokens): query t sees the keys [lo, hi); lo is -1 for padding
   i32 *last;           // (tokens): key t is seen by the queries [t, last)
-  const i32 *pad;      // (keys): negative where a key is padding; null = none is
+  const i32 *marks;    // (keys): negative where a key is padding; null = none is
   f32 *stat;           // (heads, rows, 2): log2(e)*lse and do.o of each query, +inf and 0 for padding
-  f32 *part;           // of attention_cached: what att_decode leaves to att_combine
   i32 tokens, keys, heads, kv, dh, rows; // rows is tokens rounded up to a multiple of ATT_ROWS
   i32 tq, tk, tv, tdout, to, tdq, tdk, tdv; // dtypes
   f32 scale;           // of the gradients of q and k

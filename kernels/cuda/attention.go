@@ -12,8 +12,8 @@ type attArgs struct {
 	Q, K, V, Dout                        Ptr
 	O, Dq, Dk, Dv                        Ptr
 	Lse                                  Ptr
-	Lo, Hi, Last, Pad                    Ptr
-	Stat, Part                           Ptr
+	Lo, Hi, Last, Marks                  Ptr
+	Stat                                 Ptr
 	Tokens, Keys, Heads, Kv, Dh, Rows    int32
 	Tq, Tk, Tv, Tdout, To, Tdq, Tdk, Tdv int32
 	Scale, Inner, Outer                  float32
@@ -58,7 +58,7 @@ func (a *attArgs) spans(p *planner, segments, positions View, window int, backwa
 		launch(p, "att_spans_cached", 256, 0, args, blocks(int(a.Tokens), 256))
 		return
 	}
-	a.Pad = a.Lo
+	a.Marks = a.Lo
 	if backward {
 		a.Last = row()
 	}

@@ -22,7 +22,11 @@ func planAttentionCached(p *planner, kernel kernels.Kernel, in, out []View) {
 		return
 	}
 	a := p.attention(q, kcache, vcache, c.Scale, c.SoftCap)
-	a.spans(p, View{}, positions, c.Window, false)
 	a.O, a.To = o.Ptr, int32(o.Dtype)
+	if a.Tokens <= decodeTokens {
+		a.decode(p, positions, c.Window)
+		return
+	}
+	a.spans(p, View{}, positions, c.Window, false)
 	a.forward(p)
 }
