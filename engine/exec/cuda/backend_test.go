@@ -194,12 +194,12 @@ func TestRefusals(t *testing.T) {
 	host := x
 	host.Buf = foreign
 	for name, l := range map[string]exec.Launch{
-		"another backend's":  {Kernel: kernels.Add{}, In: []exec.Operand{x, host}, Out: []exec.Operand{x}},
-		"another device's":   {Kernel: kernels.Add{}, In: []exec.Operand{x, x}, Out: []exec.Operand{y}},
-		"beyond its buffer":  {Kernel: kernels.Add{}, In: []exec.Operand{far, x}, Out: []exec.Operand{x}},
-		"of another shape":   {Kernel: kernels.Add{}, In: []exec.Operand{x, tensor(t, b, 1)}, Out: []exec.Operand{x}},
-		"a scratch too far":  {Kernel: kernels.Add{}, In: []exec.Operand{x, x}, Out: []exec.Operand{x}, Scratch: exec.Region{Buf: x.Buf, Off: 8, Len: 9}},
-		"without its output": {Kernel: kernels.Add{}, In: []exec.Operand{x, x}},
+		"another backend's": {Kernel: kernels.Add{}, In: []exec.Operand{x, host}, Out: []exec.Operand{x}},
+		"another device's":  {Kernel: kernels.Add{}, In: []exec.Operand{x, x}, Out: []exec.Operand{y}},
+		"beyond its buffer": {Kernel: kernels.Add{}, In: []exec.Operand{far, x}, Out: []exec.Operand{x}},
+		"of another shape":  {Kernel: kernels.Add{}, In: []exec.Operand{x, tensor(t, b, 1)}, Out: []exec.Operand{x}},
+		"a scratch too far": {Kernel: kernels.Add{}, In: []exec.Operand{x, x}, Out: []exec.Operand{x}, Scratch: exec.Region{Buf: x.Buf, Off: 8, Len: 9}},
+		"without its input": {Kernel: kernels.Add{}, In: []exec.Operand{x}, Out: []exec.Operand{x}},
 	} {
 		if err := b.Launch(l); err == nil {
 			t.Errorf("%s was launched", name)

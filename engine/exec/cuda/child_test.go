@@ -43,7 +43,7 @@ func again(t *testing.T, env ...string) func() string {
 func emulated(t *testing.T) {
 	t.Helper()
 	b := open(t, Options{})
-	if !strings.Contains(b.Name(), "emulat") {
+	if !strings.Contains(b.Name(), "Emulated") {
 		t.Skip("needs the emulated driver: make emu, LD_LIBRARY_PATH=.cache/emu")
 	}
 }

@@ -30,6 +30,20 @@ var ltNames = map[string]string{
 	"LT_NOT_SUPPORTED":                  "CUBLAS_STATUS_NOT_SUPPORTED",
 }
 
+// crt stands for the header of nvcc's that the library's reach for; only words for compilers of device code are in it.
+const crt = `#define __device_builtin__
+#define __cudart_builtin__
+#define __device_builtin_surface_type__
+#define __device_builtin_texture_type__
+#define __host__
+#define __device__
+#define __forceinline__ inline
+#define __align__(n) __attribute__((aligned(n)))
+#define __builtin_align__(n) __align__(n)
+#define __location__(a)
+#define CUDARTAPI
+`
+
 // What lt.h declares of cuBLASLt is what the library's own header says: numbers, sizes, offsets and the number of arguments.
 func TestDeclarationsAreTheLibrarys(t *testing.T) {
 	headers, err := filepath.Glob("../../../.venv/lib/python*/site-packages/nvidia/*/include/cublasLt.h")
@@ -63,11 +77,16 @@ void calls(lt_library *l) {
   l->matmul(h, d, &f, v, y, v, y, &f, v, y, v, y, &r.algo, v, 0, v), cublasLtMatmul(h, d, &f, v, y, v, y, &f, v, y, v, y, (const cublasLtMatmulAlgo_t *)&r.algo, v, 0, v);
 }
 `)
-	file := filepath.Join(t.TempDir(), "lt.c")
-	if err := os.WriteFile(file, []byte(c.String()), 0o600); err != nil {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "crt"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("gcc", "-std=gnu11", "-Wall", "-Wno-unused-value", "-fsyntax-only", "-I", filepath.Dir(headers[0]), file).CombinedOutput()
+	for name, text := range map[string]string{"lt.c": c.String(), "crt/host_defines.h": crt} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("gcc", "-std=gnu11", "-Wall", "-Wno-unused-value", "-fsyntax-only", "-I", filepath.Dir(headers[0]), "-I", dir, filepath.Join(dir, "lt.c")).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

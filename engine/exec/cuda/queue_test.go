@@ -27,7 +27,7 @@ func noise(seed uint64, n int) []byte {
 // what was sent from may change at once.
 func TestTransfers(t *testing.T) {
 	b := open(t, Options{})
-	const size = 3*slotBytes + 12345
+	const size = 2*slotBytes + 12345
 	buf, err := b.Alloc(size)
 	if err != nil {
 		t.Fatal(err)
