@@ -90,6 +90,9 @@ func recipeOf(c config.Config) config.Config {
 func (j *job) provenance(plan planReport, identity map[string]string) provenance {
 	p := provenance{Attune: readBuildInfo(), Date: j.date, Model: j.cfg.Model, SHA256: identity, Device: plan.Device, Dtype: plan.Dtype, Threads: j.cfg.Compute.Threads,
 		Steps: plan.Steps, Trainable: plan.Trainable}
+	if j.fills() {
+		p.RowTokens = j.micro
+	}
 	if j.text.tmpl != nil {
 		p.Template = j.text.tmpl.Name()
 	}

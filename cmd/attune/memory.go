@@ -5,9 +5,11 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"attune/engine/exec"
 	"attune/engine/nn"
+	"attune/engine/optim"
 	"attune/engine/session"
 	"attune/engine/train"
 )
@@ -27,19 +29,61 @@ func (f fixed) total() int64 {
 	return f.Weights + f.Trained + f.Gradients + f.Optimizer + f.Snapshot + f.Kernels + f.Program
 }
 
-// memoryReport is the peak memory of the process, in bytes.
+// memoryReport is what a run takes of memory at its peak, in bytes. Where the device has memory of its own, Total and Free are
+// the device's, and snapshot, program and reading are of the host's, which Host adds up.
 type memoryReport struct {
 	fixed
-	Activations int64 `json:"activations"`
-	Reading     int64 `json:"reading"` // at most so much while the rows were read, before the others
-	Total       int64 `json:"total"`
-	Free        int64 `json:"free,omitempty"` // 0 = the system does not say
+	Activations int64       `json:"activations"`
+	Inputs      int64       `json:"inputs"`           // a row's ids and the like, and the losses of a step
+	Graphs      int64       `json:"graphs,omitempty"` // recorded programs, at most
+	Reading     int64       `json:"reading"`          // at most so much while the rows were read, before the others
+	Total       int64       `json:"total"`
+	Free        int64       `json:"free,omitempty"` // 0 = the system does not say
+	Host        *hostReport `json:"host,omitempty"`
+
+	training int64 // Total, but for the reading of rows
 }
 
-// add makes the total: reading the rows is over before the weights come.
-func (m *memoryReport) add(reading int64) {
-	m.Reading = reading
-	m.Total = max(reading, m.fixed.total()+m.Activations)
+// hostReport is the memory of the process where the device has its own.
+type hostReport struct {
+	Total int64 `json:"total"`
+	Free  int64 `json:"free,omitempty"`
+}
+
+// memory is what a run of that plan takes, snapshot bytes for a copy of its state among it.
+func (j *job) memory(plan session.Plan, snapshot int64) memoryReport {
+	m := memoryReport{fixed: j.fixedBytes(), Activations: plan.Arena, Inputs: plan.Inputs + plan.Losses, Graphs: plan.Recordings, Reading: j.reading}
+	m.Snapshot = snapshot
+	if !j.device.Discrete {
+		m.training = m.fixed.total() + m.Activations + m.Inputs
+		m.Total = max(m.Reading, m.training) // reading the rows is over before the weights come
+		return m
+	}
+	m.training = j.device.Takes(slices.Concat(j.session.Buffers(), j.optimizerBuffers(), plan.Buffers())) + m.Kernels + m.Graphs
+	m.Total = m.training
+	m.Host = &hostReport{Total: max(m.Reading, m.Snapshot+m.Program)}
+	return m
+}
+
+// free notes what there is.
+func (m *memoryReport) free(device, host int64) {
+	if device != unlimited {
+		m.Free = device
+	}
+	if m.Host != nil && host != unlimited {
+		m.Host.Free = host
+	}
+}
+
+// optimizerBuffers are the bytes of each of the optimizer's buffers on the device.
+func (j *job) optimizerBuffers() []int64 {
+	var shapes [][]int
+	for _, p := range j.session.Params() {
+		if p.Trained {
+			shapes = append(shapes, p.Shape)
+		}
+	}
+	return optim.Sizes(j.device.Scratch, shapes)
 }
 
 // Of the process itself.
@@ -56,6 +100,9 @@ func (j *job) programs() int64 {
 	lengths := 2 * int64(j.survey.Lengths)
 	if j.eval != nil {
 		lengths += int64(j.eval.Lengths)
+	}
+	if j.device.Lengths != nil {
+		lengths = min(lengths, 3*8) * 4 // of eight lengths at most, each for four numbers of learnt tokens
 	}
 	return programLayer * int64(j.model.Config.NumHiddenLayers+1) * lengths / 2
 }
@@ -79,7 +126,10 @@ func (j *job) settle() {
 	runtime.ReadMemStats(&m)
 	live := int64(m.HeapInuse) + j.programs()
 	debug.SetGCPercent(int(max(1, 100*garbage/live)))
-	j.program = code + int64(m.Sys-m.HeapSys) + live + garbage - j.device.Resident // which lies in the heap and has a line of its own
+	j.program = code + int64(m.Sys-m.HeapSys) + live + garbage
+	if !j.device.Discrete {
+		j.program -= j.device.Resident // which lies in the heap and has a line of its own
+	}
 }
 
 func (j *job) fixedBytes() fixed {
@@ -114,12 +164,17 @@ func (j *job) trainable() (trained, all int64) {
 	return trained, all
 }
 
-// snapshot is what the copy takes from which checkpoints are written in the background, in bytes: 0 where none is due before
-// the end of the run.
-func (j *job) snapshot() int64 {
+// early is whether a checkpoint is due before the end of the run.
+func (j *job) early() bool {
 	c, steps := j.cfg, j.data.Steps()
 	early := func(every int) bool { return every > 0 && every < steps }
-	if !early(c.Checkpoint.Every) && !(c.Eval.LoadBestModelAtEnd && j.eval != nil && early(c.Eval.Every)) {
+	return early(c.Checkpoint.Every) || c.Eval.LoadBestModelAtEnd && j.eval != nil && early(c.Eval.Every)
+}
+
+// snapshot is what the copy takes from which checkpoints are written in the background, in bytes: 0 where none is due before
+// the end of the run. From a device with memory of its own even the last one is written from it.
+func (j *job) snapshot() int64 {
+	if !j.early() && !j.device.Discrete {
 		return 0
 	}
 	_, trained := weightBytes(j.session)
@@ -131,12 +186,29 @@ func elements(p nn.Param) int64 { return exec.Type{Shape: p.Shape}.Elems() }
 // unlimited stands for the free memory of a system that does not say what it has.
 const unlimited = math.MaxInt64
 
-func (j *job) memoryFree() (int64, error) { return memoryFree(j.device) }
-
+// memoryFree is what there is for a run on a device, what its kernels hold already included.
 func memoryFree(d *session.Device) (int64, error) {
 	free, err := d.MemoryFree()
+	if err == nil && d.Discrete {
+		free += d.Resident
+	}
+	return limited(free, err)
+}
+
+// hostMemoryFree is what there is of the host's.
+func hostMemoryFree() (int64, error) { return limited(session.HostMemoryFree()) }
+
+func limited(free int64, err error) (int64, error) {
 	if errors.Is(err, errors.ErrUnsupported) {
 		return unlimited, nil
 	}
 	return free, err
+}
+
+// areFree says how much of a device's memory is, and whose it is where that is not clear.
+func areFree(d *session.Device, free int64) string {
+	if d.Discrete {
+		return mib(free) + " of the device's memory are free"
+	}
+	return mib(free) + " are free"
 }

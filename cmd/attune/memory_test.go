@@ -128,7 +128,7 @@ func (p poor) MemoryFree() (int64, error) { return p.free, nil }
 // A model is placed only where it and what is done with it fit the memory that is free; what is refused is not touched.
 func TestPlacedOnlyIfItFits(t *testing.T) {
 	dir := smallModel(t, model.NewOptions{Dtype: kernels.BFloat16})
-	l, err := (&modelFlags{textFlags: textFlags{model: dir, template: "auto"}, device: "cpu", dtype: "float32"}).open(io.Discard)
+	l, err := (&modelFlags{textFlags: textFlags{model: dir, template: "auto"}, device: "cpu", dtype: "float32"}).open(t.Context(), streams{err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +137,14 @@ func TestPlacedOnlyIfItFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, _ := weightBytes(l.session)
-	weights := base + l.device.Resident
+	base := l.session.Buffers()
+	weights := l.device.Takes(base) + l.device.Resident
+	all := weights + l.device.Takes(n.Buffers())
 	whole := l.device.Backend
 	for _, c := range []struct {
 		free int64
 		says string // "" = it fits
-	}{{weights - 1, "take a smaller model"}, {weights + n.cache + n.arena - 1, "ask for less"}, {weights + n.cache + n.arena, ""}} {
+	}{{weights - 1, "take a smaller model"}, {all - 1, "ask for less"}, {all, ""}} {
 		l.device.Backend = poor{whole, c.free}
 		err := l.place(n)
 		l.device.Backend = whole

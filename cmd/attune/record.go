@@ -30,6 +30,7 @@ type provenance struct {
 	Dtype     string            `json:"dtype"`
 	Threads   int               `json:"threads"`
 	Steps     int               `json:"steps"`
+	RowTokens int               `json:"micro_batch_tokens,omitempty"` // where auto filled a device
 	Rows      []any             `json:"rows"`
 	Trainable int64             `json:"trainable_parameters"`
 }
@@ -60,14 +61,25 @@ func (d *runDir) provenance() (p provenance, err error) {
 	return p, nil
 }
 
-// date is when the run was first started, by run.json, or the clock's where there is no run yet. It stays the same for as
-// long as the run goes on: a template may write it into every row.
-func (d *runDir) date(clock func() time.Time) (time.Time, error) {
+// beginning is what a run keeps from when it was first started, as long as it goes on.
+type beginning struct {
+	date  time.Time
+	micro int // compute.micro_batch_tokens, where auto filled a device; 0 = it begins now, or did not
+}
+
+// beginning is that of run.json, or the clock's where there is no run yet. A template may write the date into every row.
+func (d *runDir) beginning(clock func() time.Time) (beginning, error) {
 	p, err := d.provenance()
 	if err == nil && p.Date.IsZero() {
 		p.Date = clock().Truncate(time.Second)
 	}
-	return p.Date, err
+	return beginning{p.Date, p.RowTokens}, err
+}
+
+// date is that of the beginning.
+func (d *runDir) date(clock func() time.Time) (time.Time, error) {
+	b, err := d.beginning(clock)
+	return b.date, err
 }
 
 // record is what a run directory says of its run: run.yaml, run.json and the template of its steps.

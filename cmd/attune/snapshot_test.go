@@ -20,7 +20,7 @@ func planJob(t *testing.T, l lesson) *job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := newJob(t.Context(), streams{out: io.Discard, err: io.Discard, fs: disk.In}, cfg, time.Now(), false)
+	j, err := newJob(t.Context(), streams{out: io.Discard, err: io.Discard, fs: disk.In}, cfg, beginning{date: time.Now()}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestSnapshotIsPlannedWhereItFits(t *testing.T) {
 	if want.Recomputed != 0 {
 		t.Fatalf("%d layers are recomputed with all memory free", want.Recomputed)
 	}
-	need := want.Memory.fixed.total() + want.Memory.Activations
+	need := want.Memory.training
 	for _, c := range []struct {
 		free       int64
 		background bool

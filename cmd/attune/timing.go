@@ -15,7 +15,7 @@ type timeReport struct {
 	MeasuredTokens  int     `json:"measured_tokens"`
 }
 
-// probeTokens is how many tokens are timed, unless one example is longer.
+// probeTokens is how many tokens are timed, unless one example is longer; of a device that only full rows keep busy, those.
 const probeTokens = 256
 
 // estimate loads the weights and times one packed row of the first step: forward and backward, the optimizer's update, and
@@ -32,7 +32,14 @@ func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 		return nil, err
 	}
 	defer opt.Close()
-	first := j.data.Pack(0, loader.PrefetchOptions{MicroTokens: probeTokens, PadID: j.text.pad})
+	probe := probeTokens
+	if j.device.Discrete {
+		probe = j.micro
+		if err := j.session.Reserve(j.compiled); err != nil {
+			return nil, err
+		}
+	}
+	first := j.data.Pack(0, loader.PrefetchOptions{MicroTokens: probe, PadID: j.text.pad})
 	if first.Err != nil {
 		return nil, first.Err
 	}
@@ -46,13 +53,13 @@ func (j *job) estimate(ctx context.Context) (*timeReport, error) {
 		if err != nil {
 			return err
 		}
-		return opt.Update(0, norm)
+		return errors.Join(opt.Update(0, norm), j.device.Sync())
 	})
 	if err != nil {
 		return nil, err
 	}
 	a := j.survey
-	perToken := 1 / float64(row.Tokens)
+	perToken := 1 / float64(j.session.Computed(row.Tokens))
 	seconds := train*perToken*float64(a.Padded) + update*float64(j.data.Steps())
 	r := &timeReport{TokensPerSecond: float64(a.Tokens) / seconds, MeasuredTokens: row.Tokens}
 	if j.eval != nil {

@@ -21,6 +21,9 @@ func NewRecordings(b Backend, most int, bytes int64) *Recordings {
 	return &Recordings{recorder: recorder, most: most, bytes: bytes}
 }
 
+// SetBytes is how many bytes of the device all may take from the next run on.
+func (all *Recordings) SetBytes(n int64) { all.bytes = n }
+
 // recorded is what a runner has of its launches.
 type recorded struct {
 	recording Recording // nil = none

@@ -142,14 +142,16 @@ func TestBindDropsTheRecording(t *testing.T) {
 // Runs that are looked into, or that cannot be recorded, launch every step.
 func TestNotRecorded(t *testing.T) {
 	for name, c := range map[string]func(*recorder, *exec.Runner){
-		"CheckFinite":     func(_ *recorder, r *exec.Runner) { r.CheckFinite = true },
-		"Observe":         func(_ *recorder, r *exec.Runner) { r.Observe = func(exec.Step, time.Duration) {} },
-		"none are kept":   func(_ *recorder, r *exec.Runner) { r.Recordings = nil },
-		"cannot":          func(d *recorder, _ *exec.Runner) { d.NoRecordings = true },
-		"no memory":       func(d *recorder, _ *exec.Runner) { d.NoRoom = true },
-		"most is 0":       func(d *recorder, r *exec.Runner) { r.Recordings = exec.NewRecordings(d, 0, 1<<20) },
-		"poisoned":        func(_ *recorder, r *exec.Runner) { r.Poison() },
-		"no such backend": func(_ *recorder, r *exec.Runner) { r.Recordings = exec.NewRecordings(exectest.NewReference(), 4, 1<<20) },
+		"CheckFinite":   func(_ *recorder, r *exec.Runner) { r.CheckFinite = true },
+		"Observe":       func(_ *recorder, r *exec.Runner) { r.Observe = func(exec.Step, time.Duration) {} },
+		"none are kept": func(_ *recorder, r *exec.Runner) { r.Recordings = nil },
+		"cannot":        func(d *recorder, _ *exec.Runner) { d.NoRecordings = true },
+		"no memory":     func(d *recorder, _ *exec.Runner) { d.NoRoom = true },
+		"most is 0":     func(d *recorder, r *exec.Runner) { r.Recordings = exec.NewRecordings(d, 0, 1<<20) },
+		"poisoned":      func(_ *recorder, r *exec.Runner) { r.Poison() },
+		"no such backend": func(_ *recorder, r *exec.Runner) {
+			r.Recordings = exec.NewRecordings(exectest.NewReference(), 4, 1<<20)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newRecorder(t)

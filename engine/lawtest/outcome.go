@@ -7,9 +7,9 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 
 	"attune/engine/exec"
-	"attune/engine/optim"
 	"attune/engine/train"
 	"attune/kernels"
 
@@ -42,16 +42,15 @@ func (j *job) outcome() outcome {
 		out.weights[w.Name] = tensor{w.Shape, w.Data}
 	}
 	suffixes := map[string]values{".exp_avg": out.sums, ".exp_avg_sq": out.squares}
-	err := j.Optimizer.Save(j.Session.Read, func(t optim.Tensor) error {
+	for _, m := range j.Optimizer.State() {
 		for suffix, into := range suffixes {
-			if name, ok := bytes.CutSuffix([]byte(t.Name), []byte(suffix)); ok {
-				into[string(name)] = tensor{t.Shape, bytes.Clone(t.Data)}
+			if name, ok := strings.CutSuffix(m.Name, suffix); ok {
+				var err error
+				if into[name], err = j.read(m.Value.Shape, m.Value); err != nil {
+					j.rt.Fatal(err)
+				}
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		j.rt.Fatal(err)
 	}
 	return out
 }

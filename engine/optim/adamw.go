@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"attune/engine/exec"
 	"attune/kernels"
@@ -60,6 +61,8 @@ type AdamW struct {
 	sums              exec.Buffer // squared norms, one float32 every exec.Align bytes
 	hyper             exec.Buffer // (4) float32, see kernels.AdamW
 	scratch           exec.Buffer // the most any launch needs; nil for none
+
+	norms, changes []exec.Launch // of every parameter, independent of each other, made once
 }
 
 // NewAdamW allocates gradients and moments, all zero: three times the parameters' bytes.
@@ -71,7 +74,7 @@ func NewAdamW(b exec.Backend, params []Param, o Options) (*AdamW, error) {
 		return nil, errors.New("adamw: no parameters to train")
 	}
 	a := &AdamW{backend: b, o: o, params: append([]Param(nil), params...), index: map[string]int{}}
-	var size int64
+	var shapes [][]int
 	for i, p := range params {
 		if _, ok := a.index[p.Name]; ok {
 			return nil, fmt.Errorf("adamw: two parameters named %s", p.Name)
@@ -80,30 +83,48 @@ func NewAdamW(b exec.Backend, params []Param, o Options) (*AdamW, error) {
 			return nil, fmt.Errorf("adamw: %s is %v; trained parameters are kept in float32", p.Name, p.Value.Dtype)
 		}
 		a.index[p.Name] = i
-		a.at = append(a.at, size)
-		size += (p.Value.Bytes() + exec.Align - 1) / exec.Align * exec.Align
+		shapes = append(shapes, p.Value.Shape)
 	}
-	var scratch int64
-	for i := range params {
-		for _, l := range []exec.Launch{a.sumSq(i), a.update(i)} {
-			scratch = max(scratch, b.Scratch(l.Kernel, types(l.In), types(l.Out)))
-		}
-	}
-	scratch = max(scratch, b.Scratch(kernels.Zero{}, nil, []exec.Type{{Dtype: kernels.Float32, Shape: []int{int(size / 4)}}}))
-	for _, x := range []struct {
-		buf *exec.Buffer
-		n   int64
-	}{{&a.grads, size}, {&a.exp, size}, {&a.expSq, size}, {&a.sums, int64(len(params)) * exec.Align}, {&a.hyper, 16}, {&a.scratch, scratch}} {
-		if x.n == 0 {
+	var sizes [6]int64
+	a.at, sizes = layOut(b.Scratch, shapes)
+	for i, buf := range []*exec.Buffer{&a.grads, &a.exp, &a.expSq, &a.sums, &a.hyper, &a.scratch} {
+		if sizes[i] == 0 {
 			continue
 		}
-		buf, err := b.Alloc(x.n)
-		if err != nil {
+		var err error
+		if *buf, err = b.Alloc(sizes[i]); err != nil {
 			return nil, errors.Join(fmt.Errorf("adamw: allocate the state: %w", err), a.Close())
 		}
-		*x.buf = buf
+	}
+	for i := range params {
+		a.norms, a.changes = append(a.norms, a.scratched(a.sumSq(i))), append(a.changes, a.scratched(a.update(i)))
 	}
 	return a, nil
+}
+
+// scratchOf is exec.Backend.Scratch.
+type scratchOf func(k kernels.Kernel, in, out []exec.Type) int64
+
+// Sizes are the bytes of each buffer that NewAdamW allocates for parameters of these shapes.
+func Sizes(scratch scratchOf, shapes [][]int) []int64 {
+	_, sizes := layOut(scratch, shapes)
+	return slices.DeleteFunc(sizes[:], func(n int64) bool { return n == 0 })
+}
+
+// layOut gives the offset of every parameter in a buffer of the state, and the sizes of gradients, both moments, sums, hyper
+// and scratch.
+func layOut(scratch scratchOf, shapes [][]int) (at []int64, sizes [6]int64) {
+	var size, most int64
+	sum, hyper := exec.Type{Dtype: kernels.Float32, Shape: []int{}}, exec.Type{Dtype: kernels.Float32, Shape: []int{4}}
+	for _, shape := range shapes {
+		t := exec.Type{Dtype: kernels.Float32, Shape: shape}
+		at = append(at, size)
+		size += (t.Bytes() + exec.Align - 1) / exec.Align * exec.Align
+		most = max(most, scratch(kernels.SumSq{}, []exec.Type{t}, []exec.Type{sum}),
+			scratch(kernels.AdamW{}, []exec.Type{t, t, t, t, hyper}, []exec.Type{t, t, t}))
+	}
+	most = max(most, scratch(kernels.Zero{}, nil, []exec.Type{{Dtype: kernels.Float32, Shape: []int{int(size / 4)}}}))
+	return at, [6]int64{size, size, size, int64(len(shapes)) * exec.Align, 4 * kernels.Float32.Size(), most}
 }
 
 // tensor is parameter i's place in one of the state's buffers.
@@ -128,19 +149,12 @@ func (a *AdamW) update(i int) exec.Launch {
 	return exec.Launch{Kernel: k, In: []exec.Operand{p, a.tensor(a.grads, i), m, v, h}, Out: []exec.Operand{p, m, v}}
 }
 
-func (a *AdamW) launch(l exec.Launch) error {
+// scratched is a launch with working memory, one region for all.
+func (a *AdamW) scratched(l exec.Launch) exec.Launch {
 	if a.scratch != nil {
 		l.Scratch = exec.Region{Buf: a.scratch, Len: a.scratch.Bytes()}
 	}
-	return a.backend.Launch(l)
-}
-
-func types(os []exec.Operand) []exec.Type {
-	ts := make([]exec.Type, len(os))
-	for i, o := range os {
-		ts[i] = o.Type()
-	}
-	return ts
+	return l
 }
 
 // Grad is where the gradient of a parameter is summed: what an exec.Accumulation is bound to.
@@ -155,7 +169,7 @@ func (a *AdamW) Grad(name string) (exec.Operand, error) {
 // ZeroGrad sets all gradients to zero, before the first micro-batch of a step.
 func (a *AdamW) ZeroGrad() error {
 	all := exec.Operand{Buf: a.grads, Dtype: kernels.Float32, Shape: []int{int(a.grads.Bytes() / 4)}}
-	if err := a.launch(exec.Launch{Kernel: kernels.Zero{}, Out: []exec.Operand{all}}); err != nil {
+	if err := a.backend.Launch(a.scratched(exec.Launch{Kernel: kernels.Zero{}, Out: []exec.Operand{all}})); err != nil {
 		return fmt.Errorf("zero the gradients: %w", err)
 	}
 	return nil
@@ -163,7 +177,7 @@ func (a *AdamW) ZeroGrad() error {
 
 // Update changes all parameters by their gradients at learning rate lr; n is what Norm says of them. Clipping is
 // torch.nn.utils.clip_grad_norm_'s: the gradient is multiplied by max_norm/(norm + 1e-6) where that is below 1. A norm
-// that is not finite is an error that is ErrNonFinite, and nothing is changed.
+// that is not finite is an error that is ErrNonFinite, and nothing is changed. The update is queued, not waited for.
 func (a *AdamW) Update(lr float64, n Norm) error {
 	t := float64(a.updates + 1)
 	if !n.Finite() {
@@ -180,12 +194,7 @@ func (a *AdamW) Update(lr float64, n Norm) error {
 	if err := a.backend.Upload(a.hyper, 0, hyper); err != nil {
 		return fmt.Errorf("update %d: %w", a.updates+1, err)
 	}
-	for i, p := range a.params {
-		if err := a.launch(a.update(i)); err != nil {
-			return fmt.Errorf("update %d: change %s: %w", a.updates+1, p.Name, err)
-		}
-	}
-	if err := a.backend.Sync(); err != nil {
+	if err := exec.LaunchAll(a.backend, a.changes); err != nil {
 		return fmt.Errorf("update %d: %w", a.updates+1, err)
 	}
 	a.updates++

@@ -18,12 +18,10 @@ type Norm struct {
 func (n Norm) Finite() bool { return !math.IsNaN(n.Global) && !math.IsInf(n.Global, 0) }
 
 // Norm measures the gradients: float32 sums of squares of each tensor, made where they lie and read in one small
-// download, added in float64 in the order of the parameters.
+// download, added in float64 in the order of the parameters. It waits for everything that was queued.
 func (a *AdamW) Norm() (Norm, error) {
-	for i := range a.params {
-		if err := a.launch(a.sumSq(i)); err != nil {
-			return Norm{}, fmt.Errorf("norm of the gradient of %s: %w", a.params[i].Name, err)
-		}
+	if err := exec.LaunchAll(a.backend, a.norms); err != nil {
+		return Norm{}, fmt.Errorf("norm of the gradients: %w", err)
 	}
 	sums := make([]byte, a.sums.Bytes())
 	if err := a.backend.Download(sums, a.sums, 0); err != nil {

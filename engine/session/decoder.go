@@ -25,7 +25,7 @@ type Decoder struct {
 // NewDecoder makes an empty cache for texts of up to rows tokens.
 func (s *Session) NewDecoder(rows int) (*Decoder, error) {
 	d := &Decoder{s: s, rows: rows, cache: map[string]exec.Operand{}}
-	caches, err := s.caches(rows)
+	caches, err := s.caches(d)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +98,11 @@ func (d *Decoder) chunk(ids []int32) ([]float32, error) {
 			return nil, fmt.Errorf("upload %s: %w", name, err)
 		}
 	}
-	if err := p.runner.Run(context.Background()); err != nil {
+	if err := p.runner.Queue(context.Background()); err != nil {
 		return nil, err
 	}
 	d.fed = append(d.fed, ids...)
-	return d.s.floats(p.runner.Output(0))
+	return d.s.floats(p.runner.Output(0)) // waits
 }
 
 // Close frees the cache and the programs bound to it.

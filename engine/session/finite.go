@@ -35,7 +35,7 @@ func (s *Session) FindNonFiniteLoss(ctx context.Context, batches iter.Seq2[data.
 
 // look runs a batch with everything that it makes checked.
 func (s *Session) look(ctx context.Context, why purpose, b data.Batch) error {
-	p, err := s.get(key{purpose: why, tokens: b.Tokens})
+	p, err := s.get(s.key(why, b))
 	if err != nil {
 		return err
 	}

@@ -111,13 +111,17 @@ func TestBytesAreWhatIsAllocated(t *testing.T) {
 		if err := s.Place(); err != nil {
 			t.Fatal(err)
 		}
-		judging, err := s.JudgingBytes(128)
+		judge, err := s.JudgingPlan(128)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cache, arena, err := s.DecoderBytes(3000, 40)
+		decode, err := s.DecoderPlan(3000, 40)
 		if err != nil {
 			t.Fatal(err)
+		}
+		judging, arena, cache := judge.Arena, decode.Arena, int64(0)
+		for _, n := range decode.Cache {
+			cache += n
 		}
 		if l.all, l.largest = 0, 0; judging == 0 || cache != 2*6*48*3000*dtype.Size() { // keys and values of six layers
 			t.Errorf("%v: judging takes %d bytes, a cache %d", dtype, judging, cache)

@@ -16,6 +16,7 @@ import (
 type key struct {
 	purpose purpose
 	tokens  int
+	learnt  int      // nn.Options.Learnt
 	decoder *Decoder // whose cache it is bound to, where purpose is generating
 }
 
@@ -35,23 +36,23 @@ const (
 	generating
 )
 
-// program is a compiled graph with the buffers of its inputs.
+// program is a compiled graph with the memory of its inputs.
 type program struct {
 	*exec.Program
+	tokens int
 	runner *exec.Runner
 	inputs map[string]exec.Operand
-	owned  []exec.Buffer // inputs that are this program's alone
 }
 
-// graph builds what purpose needs for rows of so many tokens, and its outputs. Nothing is dropped but in training.
-func (s *Session) graph(p purpose, tokens, cache int) (*nn.Builder, G.Nodes, error) {
-	o := nn.Options{Tokens: tokens, CacheLen: cache, Adapter: s.o.Adapter, Trained: s.o.Trained}
-	if p != training && o.Adapter != nil {
+// graph builds what a key's purpose needs, and its outputs. Nothing is dropped but in training.
+func (s *Session) graph(k key) (*nn.Builder, G.Nodes, error) {
+	o := nn.Options{Tokens: k.tokens, Learnt: k.learnt, CacheLen: k.cache(), Adapter: s.o.Adapter, Trained: s.o.Trained}
+	if k.purpose != training && o.Adapter != nil {
 		o.Adapter = undropped(o.Adapter)
 	}
 	b := nn.NewBuilder(G.NewGraph(), o)
 	var outputs G.Nodes
-	if p == generating {
+	if k.purpose == generating {
 		outputs = G.Nodes{s.o.Model.Config.Logits(b)}
 	} else {
 		loss, _ := s.o.Model.Config.Train(b)
@@ -76,9 +77,20 @@ func undropped(adapter func(path string, in, out int) *nn.LoRA) func(path string
 	}
 }
 
-// compile makes the program of a key, without memory.
+// compile makes the program of a key, without memory. Once memory is reserved a program fits that, whatever else would be
+// free: the run takes what was said before its first step. Only where one cannot, it takes more.
 func (s *Session) compile(k key) (*program, error) {
-	b, outputs, err := s.graph(k.purpose, k.tokens, k.cache())
+	if s.reserved > 0 {
+		p, err := s.compileWithin(k, min(s.limit, s.reserved))
+		if !errors.Is(err, exec.ErrMemory) {
+			return p, err
+		}
+	}
+	return s.compileWithin(k, s.limit)
+}
+
+func (s *Session) compileWithin(k key, limit int64) (*program, error) {
+	b, outputs, err := s.graph(k)
 	if err != nil {
 		return nil, err
 	}
@@ -104,61 +116,16 @@ func (s *Session) compile(k key) (*program, error) {
 				i++
 			}
 		}
-		o.Recompute = exec.Recompute{Layers: s.o.Layers, Auto: s.o.Auto, Limit: s.limit}
+		o.Recompute = exec.Recompute{Layers: s.o.Layers, Auto: s.o.Auto, Limit: limit}
 	}
 	p, err := exec.Compile(outputs, o)
 	if err != nil {
 		return nil, err
 	}
-	return &program{Program: p}, nil
+	return &program{Program: p, tokens: k.tokens}, nil
 }
 
 func gradName(param string) string { return param + ".grad" }
-
-// Plan is what training on rows of so many tokens takes, without allocating it. Its arena is large enough for rows of
-// judged tokens that are not trained on, too; 0 = there are none.
-func (s *Session) Plan(trained, judged int) (exec.Plan, error) {
-	p, err := s.compile(key{purpose: training, tokens: trained})
-	if err != nil {
-		return exec.Plan{}, err
-	}
-	plan := p.Program.Plan()
-	if judged > 0 {
-		if p, err = s.compile(key{purpose: judging, tokens: judged}); err != nil {
-			return exec.Plan{}, err
-		}
-		plan.Arena = max(plan.Arena, p.Program.Plan().Arena)
-	}
-	return plan, nil
-}
-
-// Reserve allocates the arena of a plan before anything runs, so that memory cannot run out later.
-func (s *Session) Reserve(p exec.Plan) error { return s.reserve(max(p.Arena, exec.Align)) }
-
-// reserve grows the arena to size bytes.
-func (s *Session) reserve(size int64) error {
-	if s.arena != nil {
-		if s.arena.Bytes() >= size {
-			return nil
-		}
-		for _, p := range s.programs { // their runners hold the old arena
-			if err := p.close(); err != nil {
-				return err
-			}
-		}
-		clear(s.programs)
-		if err := s.arena.Free(); err != nil {
-			return err
-		}
-		s.arena = nil
-	}
-	buf, err := s.o.Device.Alloc(size)
-	if err != nil {
-		return fmt.Errorf("allocate the arena: %w", err)
-	}
-	s.arena = buf
-	return nil
-}
 
 // get is the program of a key, ready to run.
 func (s *Session) get(k key) (*program, error) {
@@ -169,7 +136,7 @@ func (s *Session) get(k key) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.reserve(p.Program.Plan().Arena); err != nil {
+	if err := s.reserve(p.Program.Plan().Arena, inputBytes(p.Program)); err != nil {
 		return nil, err
 	}
 	if err := s.bind(p, k); err != nil {
@@ -179,16 +146,24 @@ func (s *Session) get(k key) (*program, error) {
 	return p, nil
 }
 
-// bind gives a program its memory.
+// bind gives a program its memory: that of a weight, a gradient or the cache, and for what is uploaded for each run the place
+// that all programs share, since they take turns.
 func (s *Session) bind(p *program, k key) (err error) {
 	if p.runner, err = exec.NewRunner(s.o.Device, p.Program, s.arena); err != nil {
 		return err
 	}
+	p.runner.Recordings = s.recordings
 	p.inputs = map[string]exec.Operand{}
+	var at int64
 	for _, in := range p.Program.Inputs() {
-		o, err := s.input(p, k, in)
-		if err != nil {
-			return err
+		o, ok := s.placed(k, in.Name)
+		switch {
+		case ok:
+		case in.Written:
+			return fmt.Errorf("no gradient buffer for %s", in.Name)
+		default:
+			o = exec.Operand{Buf: s.uploads, Off: at, Dtype: in.Dtype, Shape: in.Shape}
+			at += aligned(in.Bytes())
 		}
 		p.inputs[in.Name] = o
 		if err := p.runner.Bind(in.Name, o); err != nil {
@@ -198,39 +173,26 @@ func (s *Session) bind(p *program, k key) (err error) {
 	return nil
 }
 
-// input finds the memory of a program's input: a weight's, a gradient's, the cache's, or some of its own.
-func (s *Session) input(p *program, k key, in exec.Input) (exec.Operand, error) {
-	if o, ok := s.values[in.Name]; ok {
-		return o, nil
+// placed is where an input lies that is the same in every run.
+func (s *Session) placed(k key, name string) (o exec.Operand, ok bool) {
+	if o, ok = s.values[name]; ok {
+		return o, true
 	}
-	if o, ok := s.grads[in.Name]; ok {
-		return o, nil
+	if o, ok = s.grads[name]; ok {
+		return o, true
 	}
 	if k.decoder != nil {
-		if o, ok := k.decoder.cache[in.Name]; ok {
-			return o, nil
-		}
+		o, ok = k.decoder.cache[name]
 	}
-	if in.Written {
-		return exec.Operand{}, fmt.Errorf("no gradient buffer for %s", in.Name)
-	}
-	buf, err := s.o.Device.Alloc(in.Bytes())
-	if err != nil {
-		return exec.Operand{}, fmt.Errorf("place %s: %w", in.Name, err)
-	}
-	p.owned = append(p.owned, buf)
-	return exec.Operand{Buf: buf, Dtype: in.Dtype, Shape: in.Shape}, nil
+	return o, ok
 }
 
 // close frees what is the program's alone.
 func (p *program) close() error {
-	var errs []error
-	if p.runner != nil {
-		errs = append(errs, p.runner.Close())
+	if p.runner == nil {
+		return nil
 	}
-	for _, b := range p.owned {
-		errs = append(errs, b.Free())
-	}
-	p.runner, p.owned = nil, nil
-	return errors.Join(errs...)
+	err := p.runner.Close()
+	p.runner = nil
+	return err
 }

@@ -3,13 +3,10 @@
 package session
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 
-	"attune/data"
 	"attune/engine/exec"
 	"attune/engine/model"
 	"attune/engine/nn"
@@ -38,13 +35,20 @@ type Session struct {
 	grads    map[string]exec.Operand // of trained weights, bound by BindGradients
 	owned    []exec.Buffer           // memory of weights that are not wrapped where they lie
 	programs map[key]*program
-	arena    exec.Buffer
+
+	arena      exec.Buffer
+	uploads    exec.Buffer // inputs of the program that runs
+	reserved   int64       // of the arena, by Reserve
+	losses     losses
+	recordings *exec.Recordings
+	longest    map[purpose]int // tokens of a row, by SetLengths
 }
 
 // New builds the model's graph once, to know its weights. Nothing is on the device until Place; Plan needs no more.
 func New(o Options) (*Session, error) {
-	s := &Session{o: o, values: map[string]exec.Operand{}, grads: map[string]exec.Operand{}, programs: map[key]*program{}}
-	b, _, err := s.graph(judging, 1, 0)
+	s := &Session{o: o, values: map[string]exec.Operand{}, grads: map[string]exec.Operand{}, programs: map[key]*program{},
+		recordings: exec.NewRecordings(o.Device, recordings, math.MaxInt64)}
+	b, _, err := s.graph(key{purpose: judging, tokens: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -75,50 +79,6 @@ func (s *Session) BindGradients(grad func(param string) (exec.Operand, error)) e
 	return nil
 }
 
-// Accumulate adds the gradients of a batch to those of the step and gives the batch's share of the step's loss. When ctx is
-// done it stops between two kernels, with ctx's error and the gradients part added.
-func (s *Session) Accumulate(ctx context.Context, b data.Batch) (float64, error) {
-	return s.run(ctx, training, b)
-}
-
-// Loss is Σ weights·nll of a batch. When ctx is done it stops between two kernels, with ctx's error.
-func (s *Session) Loss(ctx context.Context, b data.Batch) (float64, error) {
-	return s.run(ctx, judging, b)
-}
-
-func (s *Session) run(ctx context.Context, why purpose, b data.Batch) (float64, error) {
-	p, err := s.get(key{purpose: why, tokens: b.Tokens})
-	if err != nil {
-		return 0, err
-	}
-	if err := s.upload(p, b); err != nil {
-		return 0, err
-	}
-	if err := p.runner.Run(ctx); err != nil {
-		return 0, err
-	}
-	raw, err := exec.Download(s.o.Device, p.runner.Output(0))
-	if err != nil {
-		return 0, err
-	}
-	return float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))), nil
-}
-
-// upload gives a program the rows of a batch.
-func (s *Session) upload(p *program, b data.Batch) error {
-	for name, values := range map[string][]int32{nn.IDs: b.IDs, nn.Positions: b.Positions, nn.Segments: b.Segments, nn.Targets: b.Targets, nn.Keys: b.Keys} {
-		if o, ok := p.inputs[name]; ok {
-			if err := exec.Upload(s.o.Device, o, int32Bytes(values)); err != nil {
-				return fmt.Errorf("upload %s: %w", name, err)
-			}
-		}
-	}
-	if err := exec.Upload(s.o.Device, p.inputs[nn.Weights], Float32Bytes(b.Weights)); err != nil {
-		return fmt.Errorf("upload weights: %w", err)
-	}
-	return nil
-}
-
 // Read is the bytes of an operand: the device's memory itself where the host reaches it, valid until something is
 // computed, and a copy elsewhere.
 func (s *Session) Read(o exec.Operand) ([]byte, error) {
@@ -130,19 +90,30 @@ func (s *Session) Read(o exec.Operand) ([]byte, error) {
 	return exec.Download(s.o.Device, o)
 }
 
+// ReadInto copies the bytes of an operand to dst, which is as long. Where Reaches, several goroutines may call it.
+func (s *Session) ReadInto(dst []byte, o exec.Operand) error {
+	if s.Reaches() {
+		copy(dst, s.o.Device.Bytes(o))
+		return nil
+	}
+	return s.o.Device.Download(dst, o.Buf, o.Off)
+}
+
+// Reaches is whether the device's memory is the host's: Read then copies nothing.
+func (s *Session) Reaches() bool { return s.o.Device.Bytes != nil }
+
 // Close frees everything the session allocated; the device and the model stay open.
 func (s *Session) Close() error {
 	var errs []error
 	for _, p := range s.programs {
 		errs = append(errs, p.close())
 	}
-	if s.arena != nil {
-		errs = append(errs, s.arena.Free())
+	for _, b := range append(s.owned, s.arena, s.uploads, s.losses.buf) {
+		if b != nil {
+			errs = append(errs, b.Free())
+		}
 	}
-	for _, b := range s.owned {
-		errs = append(errs, b.Free())
-	}
-	s.programs, s.arena, s.owned = nil, nil, nil
+	s.programs, s.arena, s.uploads, s.losses, s.owned = nil, nil, nil, losses{}, nil
 	return errors.Join(errs...)
 }
 

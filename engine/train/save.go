@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"attune/engine/checkpoint"
@@ -96,22 +95,16 @@ func (r *Run) save(background bool) error {
 		return err
 	}
 	begin := time.Now()
-	weights, err := r.Session.Trained()
-	if err != nil {
-		return err
+	parts, weights := r.parts()
+	var tensors []safetensors.Tensor
+	var err error
+	if background || r.Snapshot && !r.Session.Reaches() { // what is copied anyway is copied to where there is room for it
+		tensors, err = r.saves.copy.take(r.Session, parts)
+		background = background && err == nil // without memory for a copy the state itself is written, and waited for
 	}
-	var moments []safetensors.Tensor
-	err = r.Optimizer.Save(r.Session.Read, func(t optim.Tensor) error {
-		moments = append(moments, safetensors.Tensor{Name: t.Name, Dtype: "F32", Shape: t.Shape, Data: t.Data})
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if background {
-		all, err := r.saves.copy.take(r.Session.Host, slices.Concat(weights, moments))
-		if background = err == nil; background { // without memory for a copy the state itself is written, and waited for
-			weights, moments = all[:len(weights)], all[len(weights):]
+	if tensors == nil {
+		if tensors, err = r.read(parts); err != nil {
+			return err
 		}
 	}
 	st := r.state
@@ -122,16 +115,39 @@ func (r *Run) save(background bool) error {
 	}
 	r.saved, r.saves.best = true, st.BestStep
 	if background {
-		r.saves.writer.Start(st, r.stay(st), weights, moments, before)
+		r.saves.writer.Start(st, r.stay(st), tensors[:weights], tensors[weights:], before)
 		r.saves.held = time.Since(begin)
 		return nil
 	}
 	r.saves.held = time.Since(begin)
 	written := time.Now()
-	r.saves.writer.Write(st, r.stay(st), weights, moments, before)
+	r.saves.writer.Write(st, r.stay(st), tensors[:weights], tensors[weights:], before)
 	r.saves.waited = time.Since(written)
 	r.saves.held += r.saves.waited
 	return r.told(r.saves.writer.Done())
+}
+
+// parts are the tensors of the state: so many weights, and the optimizer's moments behind them.
+func (r *Run) parts() (parts []optim.Param, weights int) {
+	for _, p := range r.Session.Params() {
+		if p.Trained {
+			parts = append(parts, optim.Param{Name: p.Name, Value: r.Session.Value(p.Name)})
+		}
+	}
+	return append(parts, r.Optimizer.State()...), len(parts)
+}
+
+// read is the state as it lies on the device, or a copy where the host does not reach that.
+func (r *Run) read(parts []optim.Param) ([]safetensors.Tensor, error) {
+	tensors := make([]safetensors.Tensor, len(parts))
+	for i, p := range parts {
+		data, err := r.Session.Read(p.Value)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", p.Name, err)
+		}
+		tensors[i] = safetensors.Tensor{Name: p.Name, Dtype: "F32", Shape: p.Value.Shape, Data: data}
+	}
+	return tensors, nil
 }
 
 // settle waits for the write under way.

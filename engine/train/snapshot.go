@@ -1,12 +1,16 @@
 package train
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"attune/engine/exec"
+	"attune/engine/optim"
 	"attune/internal/safetensors"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // SnapshotBytes is the memory of the copy of a state from which checkpoints are written in the background: of the trained
@@ -44,43 +48,63 @@ func (s *snapshot) prepare(host func(bytes int64) ([]byte, func() error, error),
 	return nil
 }
 
-// take copies tensors, on all cores: what copying is bound by, memory, a single one does not exhaust. host gives memory. What
-// was taken before is overwritten.
-func (s *snapshot) take(host func(bytes int64) ([]byte, func() error, error), tensors []safetensors.Tensor) ([]safetensors.Tensor, error) {
+// source is where a state lies: a session.
+type source interface {
+	Host(bytes int64) (memory []byte, free func() error, err error)
+	ReadInto(dst []byte, o exec.Operand) error
+	Reaches() bool
+}
+
+// take copies float32 tensors from a device: on all cores where that is a copy in the host's memory, since a single one does
+// not exhaust it. What was taken before is overwritten.
+func (s *snapshot) take(from source, parts []optim.Param) ([]safetensors.Tensor, error) {
 	var size int64
-	for _, t := range tensors {
-		size += aligned(int64(len(t.Data)))
+	for _, p := range parts {
+		size += aligned(p.Value.Bytes())
 	}
 	if s.memory == nil {
-		if err := s.prepare(host, size); err != nil {
+		if err := s.prepare(from.Host, size); err != nil {
 			return nil, err
 		}
 	}
 	s.rest()
-	type piece struct{ dst, src []byte }
+	type piece struct {
+		dst  []byte
+		part exec.Operand
+	}
+	var g errgroup.Group
 	pieces := make(chan piece)
-	var g sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		g.Go(func() {
+	readers := 1 // a device is used by one goroutine at a time
+	if from.Reaches() {
+		readers = runtime.GOMAXPROCS(0)
+	}
+	for range readers {
+		g.Go(func() (err error) {
 			for p := range pieces {
-				copy(p.dst, p.src)
+				if err == nil {
+					err = from.ReadInto(p.dst, p.part)
+				}
 			}
+			return err
 		})
 	}
-	copies := make([]safetensors.Tensor, len(tensors))
+	copies := make([]safetensors.Tensor, len(parts))
 	at := int64(0)
-	for i, t := range tensors {
-		n := int64(len(t.Data))
-		copies[i] = t
-		copies[i].Data = s.memory[at : at+n : at+n]
+	for i, p := range parts {
+		n := p.Value.Bytes()
+		copies[i] = safetensors.Tensor{Name: p.Name, Dtype: "F32", Shape: p.Value.Shape, Data: s.memory[at : at+n : at+n]}
 		for off := int64(0); off < n; off += pieceBytes {
 			end := min(n, off+pieceBytes)
-			pieces <- piece{copies[i].Data[off:end], t.Data[off:end]}
+			part := p.Value
+			part.Off, part.Shape = part.Off+off, []int{int(end-off) / 4}
+			pieces <- piece{copies[i].Data[off:end], part}
 		}
-		at += aligned(int64(len(t.Data)))
+		at += aligned(n)
 	}
 	close(pieces)
-	g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("copy the state: %w", err)
+	}
 	return copies, nil
 }
 

@@ -225,19 +225,24 @@ func (r *Run) step(ctx context.Context, p loader.Packed) error {
 		return err
 	}
 	for _, b := range p.Batches {
-		loss, err := r.Session.Accumulate(ctx, b)
-		if err != nil {
+		if err := r.Session.Queue(ctx, b); err != nil {
 			return fmt.Errorf("step %d: %w", s.Step, err)
 		}
-		s.Loss += loss
-		s.PaddedTokens += b.Tokens
+		s.PaddedTokens += r.Session.Computed(b.Tokens)
 	}
-	norm := optim.Norm{Global: math.NaN()}
-	if isFinite(s.Loss) {
-		var err error
-		if norm, err = r.Optimizer.Norm(); err != nil {
-			return fmt.Errorf("step %d: %w", s.Step, err)
-		}
+	norm, err := r.Optimizer.Norm() // here the step is waited for, and nowhere else
+	if err != nil {
+		return fmt.Errorf("step %d: %w", s.Step, err)
+	}
+	losses, err := r.Session.Losses()
+	if err != nil {
+		return fmt.Errorf("step %d: %w", s.Step, err)
+	}
+	for _, loss := range losses {
+		s.Loss += loss
+	}
+	if !isFinite(s.Loss) {
+		norm = optim.Norm{Global: math.NaN()} // it says no more than the loss does
 	}
 	seen := r.state.Guard
 	if p.Trained == 0 {

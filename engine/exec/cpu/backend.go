@@ -183,6 +183,9 @@ func (b *Backend) Scratch(k kernels.Kernel, in, out []exec.Type) int64 {
 // Sync implements exec.Backend: launches are done when they return.
 func (b *Backend) Sync() error { return nil }
 
+// MemoryFree implements exec.Backend: it is the host's.
+func (b *Backend) MemoryFree() (int64, error) { return MemoryFree() }
+
 // Close stops the engine's threads.
 func (b *Backend) Close() error {
 	b.engine.Close()

@@ -21,6 +21,6 @@ func allocate(n int) ([]byte, func([]byte) error, error) {
 	return data, unix.Munmap, nil
 }
 
-// MemoryFree implements exec.Backend: what the system can give without swapping, or what the process's control group
+// MemoryFree is the host's memory in bytes: what the system can give without swapping, or what the process's control group
 // has left, if that is less.
-func (b *Backend) MemoryFree() (int64, error) { return memoryFree(os.DirFS("/")) }
+func MemoryFree() (int64, error) { return memoryFree(os.DirFS("/")) }

@@ -16,7 +16,7 @@ func allocate(n int) ([]byte, func([]byte) error, error) {
 	return data[skip : skip+n : skip+n], nil, nil
 }
 
-// MemoryFree implements exec.Backend. The error is errors.ErrUnsupported: callers then plan without a limit.
-func (b *Backend) MemoryFree() (int64, error) {
+// MemoryFree is the host's memory. The error is errors.ErrUnsupported: callers then plan without a limit.
+func MemoryFree() (int64, error) {
 	return 0, fmt.Errorf("free memory on this operating system: %w; say what to recompute instead of auto", errors.ErrUnsupported)
 }
