@@ -7,7 +7,7 @@ CXX ?= g++
 # calls at the end of a function stay calls.
 EMUFLAGS := -std=c++17 -O2 -g -march=x86-64-v3 -ffp-contract=off -fno-strict-aliasing -fno-optimize-sibling-calls -fPIC -Wall -Wextra -Wno-unused-function -Wno-unused-parameter
 
-CORE := schedule barrier meetings copies fault launch tensormap
+CORE := schedule barrier meetings copies fault launch tensormap hopper wgmma
 KERNELS := $(patsubst $(DIR)/%.cu,$(EMU)/kernels/%.so,$(wildcard $(DIR)/*.cu))
 CHECKS := $(patsubst $(DIR)/emutest/%.cu,$(EMU)/kernels/%.so,$(wildcard $(DIR)/emutest/*.cu))
 
@@ -24,14 +24,14 @@ $(EMU)/obj/%.o: $(DIR)/emu/%.cpp $(DIR)/emu/build.mk
 	$(CXX) $(EMUFLAGS) -O3 -fvisibility=default -MMD -MP -c $< -o $@
 
 $(EMU)/libemu.so: $(CORE:%=$(EMU)/obj/%.o)
-	$(CXX) -shared -o $@.new $^ -pthread -ldl
-	mv $@.new $@
+	$(CXX) -shared -o $@.$$PPID $^ -pthread -ldl
+	mv $@.$$PPID $@
 
 # A library of kernels stands in .new until it is whole.
 define kernels
 @mkdir -p $(@D) $(EMU)/obj/kernels
-$(CXX) $(EMUFLAGS) -fvisibility=hidden -Wno-unknown-pragmas -DEMULATOR -include $(DIR)/emu/emu.h -x c++ -MMD -MP -MT $@ -MF $(EMU)/obj/kernels/$*.d $< -x none -shared -o $@.new -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN/..'
-mv $@.new $@
+$(CXX) $(EMUFLAGS) -fvisibility=hidden -Wno-unknown-pragmas -DEMULATOR -include $(DIR)/emu/emu.h -x c++ -MMD -MP -MT $@ -MF $(EMU)/obj/kernels/$*.d $< -x none -shared -o $@.$$PPID -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN/..'
+mv $@.$$PPID $@
 endef
 
 $(EMU)/kernels/%.so: $(DIR)/%.cu $(DIR)/emu/build.mk | $(EMU)/libemu.so

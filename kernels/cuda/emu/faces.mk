@@ -8,8 +8,8 @@ $(EMU)/obj/faces/%.o: $(DIR)/emu/%.cpp $(DIR)/emu/faces.mk
 	$(CXX) $(EMUFLAGS) -fvisibility=hidden -MMD -MP -c $< -o $@
 
 $(EMU)/libcuda.so.1: $(DRIVER:%=$(EMU)/obj/faces/driver_%.o) | $(EMU)/libemu.so
-	$(CXX) -shared -Wl,-soname,libcuda.so.1 -o $@.new $^ -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN' -pthread -ldl
-	mv $@.new $@
+	$(CXX) -shared -Wl,-soname,libcuda.so.1 -o $@.$$PPID $^ -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN' -pthread -ldl
+	mv $@.$$PPID $@
 
 $(EMU)/libcuda.so: | $(EMU)/libcuda.so.1
 	ln -sf libcuda.so.1 $@
@@ -21,11 +21,11 @@ $(EMU)/obj/faces/lt13.o: $(DIR)/emu/lt.cpp $(DIR)/emu/faces.mk
 $(EMU)/libcublasLt.so.12: $(EMU)/obj/faces/lt.o
 $(EMU)/libcublasLt.so.13: $(EMU)/obj/faces/lt13.o
 $(EMU)/libcublasLt.so.12 $(EMU)/libcublasLt.so.13: $(EMU)/obj/faces/lt_product.o | $(EMU)/libcuda.so.1
-	$(CXX) -shared -Wl,-soname,$(@F) -o $@.new $^ -L$(EMU) -l:libcuda.so.1 -Wl,-rpath,'$$ORIGIN'
-	mv $@.new $@
+	$(CXX) -shared -Wl,-soname,$(@F) -o $@.$$PPID $^ -L$(EMU) -l:libcuda.so.1 -Wl,-rpath,'$$ORIGIN'
+	mv $@.$$PPID $@
 
 $(EMU)/faces_test: $(EMU)/obj/faces/faces_test.o $(EMU)/obj/faces/lt_test.o | $(EMU)/libcuda.so.1
-	$(CXX) -o $@.new $^ -L$(EMU) -l:libcuda.so.1 -lemu -Wl,-rpath,'$$ORIGIN' -ldl -pthread
-	mv $@.new $@
+	$(CXX) -o $@.$$PPID $^ -L$(EMU) -l:libcuda.so.1 -lemu -Wl,-rpath,'$$ORIGIN' -ldl -pthread
+	mv $@.$$PPID $@
 
 -include $(wildcard $(EMU)/obj/faces/*.d)
