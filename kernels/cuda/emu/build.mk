@@ -24,10 +24,10 @@ $(EMU)/obj/%.o: $(DIR)/emu/%.cpp $(DIR)/emu/build.mk
 	$(CXX) $(EMUFLAGS) -O3 -fvisibility=default -MMD -MP -c $< -o $@
 
 $(EMU)/libemu.so: $(CORE:%=$(EMU)/obj/%.o)
-	$(CXX) -shared -o $@.$$PPID $^ -pthread -ldl
+	$(CXX) -shared -Wl,-z,defs -o $@.$$PPID $^ -pthread -ldl
 	mv $@.$$PPID $@
 
-# A library of kernels stands in .new until it is whole.
+# A library stands under another name until it is whole.
 define kernels
 @mkdir -p $(@D) $(EMU)/obj/kernels
 $(CXX) $(EMUFLAGS) -fvisibility=hidden -Wno-unknown-pragmas -DEMULATOR -include $(DIR)/emu/emu.h -x c++ -MMD -MP -MT $@ -MF $(EMU)/obj/kernels/$*.d $< -x none -shared -o $@.$$PPID -L$(EMU) -lemu -Wl,-rpath,'$$ORIGIN/..'
