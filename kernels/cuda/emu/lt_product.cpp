@@ -4,18 +4,20 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 #include <vector>
 
 static const uint64_t rows = 16, cols = 6, wide = 16 * cols, piece = 128;
 
-static float load(const void *p, int type, uint64_t i) {
-  if (type == R_32F) return ((const float *)p)[i];
-  uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
+static float wide_of(float f) { return f; }
+static float wide_of(uint16_t h) {
+  uint32_t u = (uint32_t)h << 16;
   float f;
   memcpy(&f, &u, 4);
   return f;
 }
+static float load(const void *p, int type, uint64_t i) { return type == R_16BF ? wide_of(((const uint16_t *)p)[i]) : ((const float *)p)[i]; }
 
 static void store(void *p, int type, uint64_t i, float f) {
   if (type == R_32F) {
@@ -28,11 +30,24 @@ static void store(void *p, int type, uint64_t i, float f) {
 }
 
 // pack writes lines at to at+many of a matrix, k elements each, side by side: to[k][many]. Line l, element i is at l + i*ld,
-// or at i + l*ld where it is transposed. Lines from most on are 0.
-static void pack(float *to, const void *from, int type, uint64_t ld, bool across, uint64_t at, uint64_t many, uint64_t most, uint64_t k) {
-  for (uint64_t i = 0; i < k; i++)
-    for (uint64_t l = 0; l < many; l++)
-      to[i * many + l] = at + l < most ? load(from, type, across ? i + (at + l) * ld : at + l + i * ld) : 0.0f;
+// or at i + l*ld where it is across. Lines from most on are 0.
+template <uint64_t many, class T> static void pack(float *to, const T *from, uint64_t ld, bool across, uint64_t at, uint64_t most, uint64_t k) {
+  uint64_t n = std::min(many, most > at ? most - at : 0);
+  if (n < many) memset(to, 0, k * many * sizeof *to);
+  if (across) {
+    for (uint64_t l = 0; l < n; l++)
+      for (uint64_t i = 0; i < k; i++) to[i * many + l] = wide_of(from[i + (at + l) * ld]);
+  } else if (n == many) {
+    for (uint64_t i = 0; i < k; i++)
+      for (uint64_t l = 0; l < many; l++) to[i * many + l] = wide_of(from[at + l + i * ld]);
+  } else {
+    for (uint64_t i = 0; i < k; i++)
+      for (uint64_t l = 0; l < n; l++) to[i * many + l] = wide_of(from[at + l + i * ld]);
+  }
+}
+template <uint64_t many> static void pack(float *to, const void *from, int type, uint64_t ld, bool across, uint64_t at, uint64_t most, uint64_t k) {
+  if (type == R_16BF) pack<many>(to, (const uint16_t *)from, ld, across, at, most, k);
+  else pack<many>(to, (const float *)from, ld, across, at, most, k);
 }
 
 // tile adds k products to the sums of 16 x 6 elements.
@@ -57,9 +72,9 @@ void multiply(const Product &p) {
   std::vector<float> a(rows * p.k), b(wide * p.k);
   for (uint64_t n0 = 0; n0 < p.n; n0 += wide) {
     uint64_t tiles = (std::min(wide, p.n - n0) + cols - 1) / cols;
-    for (uint64_t t = 0; t < tiles; t++) pack(&b[t * cols * p.k], p.b, p.in, p.ldb, !p.tb, n0 + t * cols, cols, p.n, p.k);
+    for (uint64_t t = 0; t < tiles; t++) pack<cols>(&b[t * cols * p.k], p.b, p.in, p.ldb, !p.tb, n0 + t * cols, p.n, p.k);
     for (uint64_t m0 = 0; m0 < p.m; m0 += rows) {
-      pack(a.data(), p.a, p.in, p.lda, p.ta, m0, rows, p.m, p.k);
+      pack<rows>(a.data(), p.a, p.in, p.lda, p.ta, m0, p.m, p.k);
       for (uint64_t t = 0; t < tiles; t++) {
         float sums[rows * cols] = {0};
         for (uint64_t i = 0; i < pieces; i++) {
