@@ -21,18 +21,12 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
   att_span span = KEYS ? att_keys(args, f0, BM) : att_queries(args, f0, BM);
   att_span mine = KEYS ? att_keys(args, w0, 16) : att_queries(args, w0, 16);
 
-  // The moving rows that fixed row i + 8r is paired with, and of queries lse and delta.
-  i32 lo[2], hi[2];
-  f32 lse[2], delta[2];
+  i32 lo[2], hi[2]; // the moving rows that fixed row i + 8r is paired with
   UNROLL for (int r = 0; r < 2; r++) {
     i32 t = i + 8 * r;
     bool in = t < args.tokens;
     lo[r] = KEYS ? t : in ? args.lo[t] : -1;
     hi[r] = !in ? 0 : KEYS ? args.last[t] : args.hi[t];
-    if (KEYS) continue;
-    const f32 *stat = args.stat + ((i64)head * args.rows + t) * 2;
-    lse[r] = stat[0];
-    delta[r] = stat[1];
   }
 
   i32 first = span.lo / BN, per = span.hi > 0 ? (span.hi + BN - 1) / BN - first : 0, steps = per * (KEYS ? group : 1);
@@ -65,6 +59,12 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
     if (t0 >= mine.hi || t0 + BN <= mine.lo) continue;
     const u16 *y1 = moving + stage * 2 * BN * P, *y2 = y1 + BN * P;
     const f32 *stat = moving_stat + stage * 2 * BN;
+    f32 lse[2], delta[2]; // of fixed queries: read again, as registers are short
+    UNROLL for (int r = 0; r < 2 && !KEYS; r++) {
+      const f32 *own = args.stat + ((i64)head * args.rows + i + 8 * r) * 2;
+      lse[r] = own[0];
+      delta[r] = own[1];
+    }
 
     f32 s[NS][4], ds[FIRST ? NS : 1][4];
     UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) s[n][e] = ds[FIRST ? n : 0][e] = 0;
@@ -97,11 +97,11 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
     UNROLL for (int kk = 0; kk < BN / 16; kk++) {
       u32 a[4];
       if (SECOND) {
-        att_pack<NS>(a, s, kk);
+        att_pack(a, *(f32(*)[4 * NS])s, kk);
         sum2.add(a, y2, kk * 16);
       }
       if (FIRST) {
-        att_pack<NS>(a, (f32 (&)[NS][4])ds, kk);
+        att_pack(a, *(f32(*)[4 * NS])ds, kk);
         sum1.add(a, y1, kk * 16);
       }
     }
@@ -113,9 +113,9 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
   void *to1 = KEYS ? args.dk : args.dq;
   if (FIRST && to1) {
     sum1.scale(args.scale, args.scale);
-    sum1.store(tile, to1, KEYS ? args.kv : args.heads, head, w0, args.tokens, args.dh, args.lo);
+    att_store<DP>(sum1.all, tile, to1, KEYS ? args.kv : args.heads, head, w0, args.tokens, args.dh, args.lo);
   }
-  if (SECOND && args.dv) sum2.store(tile, args.dv, args.kv, head, w0, args.tokens, args.dh, args.lo);
+  if (SECOND && args.dv) att_store<DP>(sum2.all, tile, args.dv, args.kv, head, w0, args.tokens, args.dh, args.lo);
 }
 
 KERNEL(att_dkdv_32, att_args, 256, 1) { att_bwd<32, 64, 8, true, true, true>(args); }

@@ -53,7 +53,7 @@ template <int DP, int BN, int WARPS, bool HELD> DEVICE void att_fwd(const att_ar
     if (k0 >= mine.hi || k0 + BN <= mine.lo) continue;
     const u16 *k = stages + ((k0 - first) / BN & 1) * 2 * BN * P, *v = k + BN * P;
 
-    f32 s[NS][4];
+    f32 s[NS][4], alpha[2];
     UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) s[n][e] = 0;
     UNROLL for (int ks = 0; ks < KS; ks++) {
       u32 b[NS][2];
@@ -61,36 +61,12 @@ template <int DP, int BN, int WARPS, bool HELD> DEVICE void att_fwd(const att_ar
       if (!HELD) att_a<DP>(held[0], q, warp * 16, ks);
       mma_bf16_row<NS>(s, held[HELD ? ks : 0], b);
     }
-    if (!plain) {
-      f32 slope;
-      UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) s[n][e] = att_score(args, s[n][e], slope);
-    }
-    if (k0 < mine.inner_lo || k0 + BN > mine.inner_hi) {
-      UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) {
-        i32 j = k0 + n * 8 + 2 * (lane % 4) + e % 2;
-        if (j < lo[e / 2] || j >= hi[e / 2]) s[n][e] = -ATT_INF;
-      }
-    }
-
-    UNROLL for (int r = 0; r < 2; r++) {
-      f32 most = top[r];
-      UNROLL for (int n = 0; n < NS; n++) most = fmaxf(most, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
-      most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-      f32 base = most == -ATT_INF ? 0.0f : most * unit; // a NaN is no maximum: it comes by the sum
-      f32 alpha = top[r] == -ATT_INF ? 0.0f : exp2_approx(top[r] * unit - base);
-      top[r] = most;
-      f32 part = 0;
-      UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 2 * r; e < 2 * r + 2; e++) {
-        s[n][e] = exp2_approx(fmaf(s[n][e], unit, -base));
-        part += s[n][e];
-      }
-      sum[r] = fmaf(sum[r], alpha, part);
-      o.scale(r ? 1.0f : alpha, r ? alpha : 1.0f);
-    }
+    f32(&scores)[4 * NS] = *(f32(*)[4 * NS])s;
+    att_softmax(args, scores, k0, k0 >= mine.inner_lo && k0 + BN <= mine.inner_hi, lo, hi, plain, unit, top, sum, alpha);
+    o.scale(alpha[0], alpha[1]);
     UNROLL for (int kk = 0; kk < BN / 16; kk++) {
       u32 a[4];
-      att_pack<NS>(a, s, kk);
+      att_pack(a, scores, kk);
       o.add(a, v, kk * 16);
     }
   }
@@ -105,7 +81,7 @@ template <int DP, int BN, int WARPS, bool HELD> DEVICE void att_fwd(const att_ar
   if (!args.o) return;
   o.scale(1.0f / sum[0], 1.0f / sum[1]);
   __syncthreads();
-  o.store(stages + warp * 16 * P, args.o, args.heads, head, w0, args.tokens, args.dh, args.lo);
+  att_store<DP>(o.all, stages + warp * 16 * P, args.o, args.heads, head, w0, args.tokens, args.dh, args.lo);
 }
 
 KERNEL(att_fwd_32, att_args, 256, 1) { att_fwd<32, 64, 8, true>(args); }

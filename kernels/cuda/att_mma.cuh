@@ -68,17 +68,14 @@ template <int DP, int N> DEVICE void att_bt(u32 (&b)[N][2], const u16 *tile, i32
 }
 
 // att_pack is columns 16*k to 16*k+15 of a result, rounded, as the first operand of the next product.
-template <int N> DEVICE void att_pack(u32 (&a)[4], const f32 (&s)[N][4], int k) {
-  a[0] = f32_bf16x2(s[2 * k][0], s[2 * k][1]);
-  a[1] = f32_bf16x2(s[2 * k][2], s[2 * k][3]);
-  a[2] = f32_bf16x2(s[2 * k + 1][0], s[2 * k + 1][1]);
-  a[3] = f32_bf16x2(s[2 * k + 1][2], s[2 * k + 1][3]);
+template <int N> DEVICE void att_pack(u32 (&a)[4], const f32 (&s)[N], int k) {
+  UNROLL for (int i = 0; i < 4; i++) a[i] = f32_bf16x2(s[8 * k + 2 * i], s[8 * k + 2 * i + 1]);
 }
 
 // att_sums are 16 rows of DP sums of a warp, in pieces of as many columns as one product is asked for.
 template <int DP> struct att_sums {
   static constexpr int N = DP <= 96 ? DP / 8 : DP == 256 ? 4 : 8, PIECES = DP / 8 / N;
-  f32 v[PIECES][N][4];
+  union { f32 v[PIECES][N][4]; f32 all[DP / 2]; };
 
   ATT_MEMBER void clear() {
     UNROLL for (int p = 0; p < PIECES; p++) UNROLL for (int n = 0; n < N; n++) UNROLL for (int e = 0; e < 4; e++) v[p][n][e] = 0;
@@ -97,28 +94,65 @@ template <int DP> struct att_sums {
       mma_bf16_row<N>(v[p], a, b);
     }
   }
-  // store writes the rows t0 to t0+15 of head `head`, by way of 16 rows of a tile that no one else uses any more. Rows from
-  // end on are left, and rows that are padding are 0.
-  ATT_MEMBER void store(u16 *tile, void *to, i32 heads, i32 head, i32 t0, i32 end, i32 dh, const i32 *pad) {
-    i32 lane = threadIdx.x % 32, g = lane / 4, q = lane % 4;
-    __syncwarp();
-    UNROLL for (int p = 0; p < PIECES; p++) UNROLL for (int n = 0; n < N; n++) {
-      *(u32 *)(tile + att_at<DP>(g, p * N + n) + 2 * q) = f32_bf16x2(v[p][n][0], v[p][n][1]);
-      *(u32 *)(tile + att_at<DP>(g + 8, p * N + n) + 2 * q) = f32_bf16x2(v[p][n][2], v[p][n][3]);
-    }
-    __syncwarp();
-    for (i32 e = lane; e < 16 * (DP / 8); e += 32) {
-      i32 r = e / (DP / 8), c = e % (DP / 8), t = t0 + r;
-      if (t >= end || c * 8 >= dh) continue;
-      u16 *dst = (u16 *)to + ((i64)t * heads + head) * dh + c * 8;
-      u32x4 w = *(const u32x4 *)(tile + att_at<DP>(r, c));
-      if (pad[t] < 0) w = u32x4{0, 0, 0, 0};
-      if (dh % 8 == 0) {
-        *(u32x4 *)dst = w;
-      } else {
-        u32 words[4] = {w.x, w.y, w.z, w.w};
-        for (int j = 0; j < 8; j++) if (c * 8 + j < dh) dst[j] = (u16)(words[j / 2] >> 16 * (j % 2));
-      }
+};
+
+// att_softmax turns a thread's part of the scores of 16 rows, 8 columns after 8 of them as mma leaves them and for keys from
+// k0 on, into probabilities relative to 2^(unit*top), adds them to sum and sets what older sums are to be multiplied by. top
+// is in products where plain (scores are inner times them), else in scores.
+template <int N, class A>
+DEVICE void att_softmax(const A &args, f32 (&s)[N], i32 k0, bool inner, const i32 (&lo)[2], const i32 (&hi)[2], bool plain, f32 unit,
+                        f32 (&top)[2], f32 (&sum)[2], f32 (&alpha)[2]) {
+  i32 column = k0 + 2 * (threadIdx.x % 4);
+  if (!plain) {
+    f32 slope;
+    UNROLL for (int i = 0; i < N; i++) s[i] = att_score(args, s[i], slope);
+  }
+  if (!inner) {
+    UNROLL for (int i = 0; i < N; i++) {
+      i32 j = column + i / 4 * 8 + i % 2, r = i / 2 % 2;
+      if (j < lo[r] || j >= hi[r]) s[i] = -ATT_INF;
     }
   }
-};
+  UNROLL for (int r = 0; r < 2; r++) {
+    f32 most = top[r];
+    UNROLL for (int i = 2 * r; i < N; i += 4) most = fmaxf(most, fmaxf(s[i], s[i + 1]));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+    f32 base = most == -ATT_INF ? 0.0f : most * unit; // a NaN is no maximum: it comes by the sum
+    alpha[r] = top[r] == -ATT_INF ? 0.0f : exp2_approx(top[r] * unit - base);
+    top[r] = most;
+    f32 part = 0;
+    UNROLL for (int i = 2 * r; i < N; i += 4) {
+      s[i] = exp2_approx(fmaf(s[i], unit, -base));
+      s[i + 1] = exp2_approx(fmaf(s[i + 1], unit, -base));
+      part += s[i] + s[i + 1];
+    }
+    sum[r] = fmaf(sum[r], alpha[r], part);
+  }
+}
+
+// att_store writes a warp's 16 rows of sums to rows t0 on of head `head`, by way of 16 rows of a tile that no one else uses any
+// more. Rows from end on are left, and rows that are padding are 0.
+template <int DP>
+DEVICE void att_store(const f32 (&v)[DP / 2], u16 *tile, void *to, i32 heads, i32 head, i32 t0, i32 end, i32 dh, const i32 *pad) {
+  i32 lane = threadIdx.x % 32, g = lane / 4, q = lane % 4;
+  __syncwarp();
+  UNROLL for (int c = 0; c < DP / 8; c++) {
+    *(u32 *)(tile + att_at<DP>(g, c) + 2 * q) = f32_bf16x2(v[4 * c], v[4 * c + 1]);
+    *(u32 *)(tile + att_at<DP>(g + 8, c) + 2 * q) = f32_bf16x2(v[4 * c + 2], v[4 * c + 3]);
+  }
+  __syncwarp();
+  for (i32 e = lane; e < 16 * (DP / 8); e += 32) {
+    i32 r = e / (DP / 8), c = e % (DP / 8), t = t0 + r;
+    if (t >= end || c * 8 >= dh) continue;
+    u16 *dst = (u16 *)to + ((i64)t * heads + head) * dh + c * 8;
+    u32x4 w = *(const u32x4 *)(tile + att_at<DP>(r, c));
+    if (pad[t] < 0) w = u32x4{0, 0, 0, 0};
+    if (dh % 8 == 0) {
+      *(u32x4 *)dst = w;
+    } else {
+      u32 words[4] = {w.x, w.y, w.z, w.w};
+      for (int j = 0; j < 8; j++) if (c * 8 + j < dh) dst[j] = (u16)(words[j / 2] >> 16 * (j % 2));
+    }
+  }
+}

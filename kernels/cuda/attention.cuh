@@ -27,7 +27,7 @@ enum { ATT_ROWS = 128 };
 
 // att_score is the score of a product q.k: inner*product, or outer*tanh of it, whose derivative by what tanh is taken of is
 // *slope. tanh(x) is 1 - 2/(1 + e^2x), and inner has the 2*log2(e) in it: off by 1e-7, as scores are added, not multiplied.
-DEVICE f32 att_score(const att_args &args, f32 product, f32 &slope) {
+template <class A> DEVICE f32 att_score(const A &args, f32 product, f32 &slope) {
   slope = 1.0f;
   f32 x = product * args.inner;
   if (!args.capped) return x;
@@ -46,7 +46,7 @@ DEVICE i32 warp_min(i32 v) {
 }
 
 // att_queries is the span of queries q0 to q0+n-1; every warp makes it for itself.
-DEVICE att_span att_queries(const att_args &args, i32 q0, i32 n) {
+template <class A> DEVICE att_span att_queries(const A &args, i32 q0, i32 n) {
   att_span s = {0x7fffffff, 0, 0, 0x7fffffff};
   for (i32 i = q0 + threadIdx.x % 32; i < q0 + n && i < args.tokens; i += 32) {
     i32 lo = args.lo[i], hi = args.hi[i];
@@ -64,7 +64,7 @@ DEVICE att_span att_queries(const att_args &args, i32 q0, i32 n) {
 }
 
 // att_keys is the queries that see any of the keys k0 to k0+n-1, and (inner) those that see all of them that are not padding.
-DEVICE att_span att_keys(const att_args &args, i32 k0, i32 n) {
+template <class A> DEVICE att_span att_keys(const A &args, i32 k0, i32 n) {
   att_span s = {0x7fffffff, 0, k0 + n - 1, 0x7fffffff};
   for (i32 j = k0 + threadIdx.x % 32; j < k0 + n && j < args.tokens; j += 32) {
     i32 last = args.last[j];

@@ -22,7 +22,7 @@ KERNEL(att_decode, decode_args, 128, 1) {
   i32 piece = blockIdx.x, kv = blockIdx.y, group = args.heads / args.kv, dh = args.dh, lane = threadIdx.x % 32;
   i32 total = args.tokens * group, from = piece * DECODE_ROWS, end = from + DECODE_ROWS < args.keys ? from + DECODE_ROWS : args.keys;
   f32 *scores = shared<f32>(), *q = scores + DECODE_QUERIES * DECODE_ROWS;
-  att_args score;
+  att_args score; // what att_score looks at
   score.inner = args.inner;
   score.outer = args.outer;
   score.capped = args.capped;
