@@ -10,9 +10,20 @@
 // multiprocessor on all of sm_80, 86 and 89. At Dh 256 sums of both dk and dv have no room: a pass each, 8 products.
 #include "att_mma.cuh"
 
+// att_products is s += rows r to r+15 of x times rows of y. Not all of 256 columns at once: their operands have no room.
+template <int DP, int NS> DEVICE void att_products(f32 (&s)[NS][4], const u16 *x, i32 r, const u16 *y) {
+  constexpr int KS = DP / 16, AT_ONCE = KS > 8 ? 4 : KS;
+  _Pragma("unroll 1") for (int k0 = 0; k0 < KS; k0 += AT_ONCE) UNROLL for (int ks = k0; ks < k0 + AT_ONCE; ks++) {
+    u32 a[4], b[NS][2];
+    att_a<DP>(a, x, r, ks);
+    att_b<DP, NS>(b, y, 0, ks);
+    mma_bf16_row<NS>(s, a, b);
+  }
+}
+
 // KEYS: the fixed rows are keys. FIRST wants ds times the first moving tile (dk, dq), SECOND p times the second (dv).
 template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE void att_bwd(const att_args &args) {
-  constexpr int THREADS = 32 * WARPS, BM = 16 * WARPS, P = att_pitch<DP>, KS = DP / 16, NS = BN / 8;
+  constexpr int THREADS = 32 * WARPS, BM = 16 * WARPS, P = att_pitch<DP>, NS = BN / 8;
   i32 group = args.heads / args.kv, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   i32 head = blockIdx.x, kv = KEYS ? head : head / group, f0 = (i32)(KEYS ? blockIdx.y : gridDim.y - 1 - blockIdx.y) * BM;
   i32 w0 = f0 + warp * 16, i = w0 + lane / 4;
@@ -68,19 +79,9 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
 
     f32 s[NS][4], ds[FIRST ? NS : 1][4];
     UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) s[n][e] = ds[FIRST ? n : 0][e] = 0;
-    UNROLL for (int ks = 0; ks < KS; ks++) {
-      u32 a[4], b[NS][2];
-      att_a<DP>(a, x1, warp * 16, ks);
-      att_b<DP, NS>(b, y1, 0, ks);
-      mma_bf16_row<NS>(s, a, b);
-    }
+    att_products<DP, NS>(s, x1, warp * 16, y1);
     if (FIRST) {
-      UNROLL for (int ks = 0; ks < KS; ks++) {
-        u32 a[4], b[NS][2];
-        att_a<DP>(a, x2, warp * 16, ks);
-        att_b<DP, NS>(b, y2, 0, ks);
-        mma_bf16_row<NS>((f32 (&)[NS][4])ds, a, b);
-      }
+      att_products<DP, NS>((f32 (&)[NS][4])ds, x2, warp * 16, y2);
     }
     bool inner = t0 >= mine.inner_lo && t0 + BN <= mine.inner_hi;
     UNROLL for (int n = 0; n < NS; n++) {
