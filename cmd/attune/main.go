@@ -106,6 +106,7 @@ Exit codes: 0 done; 1 failed; 2 wrong use or run file; 3 bad data; 4 no such dev
 		newTemplate(s),
 		newTokenize(s),
 		newNewModel(s),
+		newBench(s),
 		newDoctor(s),
 		newVersion(s),
 	)
