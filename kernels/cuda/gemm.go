@@ -77,9 +77,12 @@ func (p *planner) multiply(g product) {
 		p.fail("%w", err)
 		return
 	}
-	if g.A.Dtype == kernels.BFloat16 {
+	switch {
+	case p.onHopper(g):
+		p.multiplySm90(g)
+	case g.A.Dtype == kernels.BFloat16:
 		p.multiplyBF16(g)
-	} else {
+	default:
 		p.multiplyF32(g.Gemm)
 	}
 }

@@ -210,6 +210,33 @@ func TestGemmLarge(t *testing.T) {
 	}
 }
 
+// The tiles of Hopper: edges, tails of k, more tiles than blocks, what is added, in any order of the copies and products.
+func TestGemmHopper(t *testing.T) {
+	target := cuda.Target{CC: 90, Hopper: true}
+	for _, o := range []emutest.Options{{}, {Seed: 2, Async: true}} {
+		e := emutest.Open(t, target, o)
+		for n, size := range [][3]int{{128, 128, 8}, {130, 136, 72}, {304, 520, 200}, {1600, 2832, 24}} {
+			for trans := range 3 { // not both
+				c := gemmCase{
+					m: size[0], n: size[1], k: size[2], transA: trans == 1, transB: trans == 2, in: kernels.BFloat16, out: kernels.BFloat16, alpha: 1,
+				}
+				if c.transA {
+					c.m = (c.m + 7) &^ 7
+				}
+				switch (n + trans) % 4 {
+				case 1:
+					c.bias, c.gap = true, 8
+				case 2:
+					c.out, c.alpha, c.beta, c.inPlace, c.bias = kernels.Float32, -0.5, 1, true, true
+				case 3:
+					c.beta, c.gap = 0.25, 16
+				}
+				c.run(t, e, target)
+			}
+		}
+	}
+}
+
 func TestGemmRefuses(t *testing.T) {
 	mat := func(d kernels.Dtype, rows, cols int) cuda.Mat {
 		return cuda.Mat{Ptr: 256, Dtype: d, Rows: rows, Cols: cols, LD: cols}

@@ -195,19 +195,22 @@ func (l *linear) inner(xa View) (Mat, float64) {
 	return l.rounded(xa, l.scale)
 }
 
-// addTerm appends all with LoRA's term added to it. A kernel of our own does both in one sum; cuBLASLt adds to the term, which
-// is rounded to D's dtype, and so does the kernel where dropout masks the term.
+// addTerm appends all with LoRA's term added to it. Where a kernel of our own makes the product (on Hopper it does in
+// cuBLASLt's place) both are one sum; cuBLASLt adds to the term, which is rounded to D's dtype, and so does the kernel where
+// dropout masks the term.
 func (l *linear) addTerm(all product, term Gemm, drop dropout) {
-	if !l.p.target.Lt && l.product == kernels.BFloat16 && drop.rate == 0 && term.Alpha == 1 {
-		all.A2, all.B2 = term.A, term.B
-		l.p.multiply(all)
-		return
+	if l.product == kernels.BFloat16 && drop.rate == 0 && term.Alpha == 1 {
+		one := all
+		one.A2, one.B2 = term.A, term.B
+		if !l.p.target.Lt || l.p.onHopper(one) {
+			l.p.multiply(one)
+			return
+		}
 	}
 	term.D = all.D
-	switch {
-	case l.product == kernels.BFloat16:
+	if l.product == kernels.BFloat16 {
 		l.p.multiply(product{Gemm: term, drop: drop})
-	default:
+	} else {
 		l.p.gemm(term)
 		if drop.rate > 0 {
 			d := View{Ptr: all.D.Ptr, Dtype: all.D.Dtype, Shape: []int{l.rows, l.i}}

@@ -163,6 +163,10 @@ func projections() (ps []projection) {
 	lora := kernels.Linear{Bias: true, Rank: 12, Scale: 2, Dropout: 0.1, Salt: 3}
 	ps = append(ps, projection{rows: 200, in: 144, out: 320, k: lora, act: f32, weight: f32},
 		projection{rows: 1030, in: 40, out: 24, k: lora, act: bf16, weight: f32})
+	for i, rank := range []int{0, 9, 64, 130} { // as large as Hopper's tiles
+		k := kernels.Linear{Bias: true, Rank: rank, Scale: 0.7}
+		ps = append(ps, projection{rows: 200, in: 256 + 8*i, out: 136, k: k, act: bf16, weight: bf16})
+	}
 	for rows := 1; rows <= 9; rows++ { // generation
 		k := kernels.Linear{Bias: rows%2 == 0, Rank: 5 * (rows % 3), Scale: 2}
 		ps = append(ps, projection{rows: rows, in: 520, out: 61, k: k, act: bf16, weight: bf16})

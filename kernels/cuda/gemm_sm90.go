@@ -1,0 +1,79 @@
+package cuda
+
+import "attune/kernels"
+
+// tensorMap is the place of a TensorMap in an argument struct.
+type tensorMap [128]byte
+
+type gemmSm90Args struct {
+	A, B, A2, B2     tensorMap
+	C, Bias, D       Ptr
+	Ldc, Ldd         int64
+	M, N, K, K2, Dcd int32
+	Alpha, Beta      float32
+	_                [15]int32
+}
+
+const (
+	// sm90Blocks is the number of an H100's multiprocessors: blocks of gemm_sm90 at once, each of which fills one.
+	sm90Blocks = 132
+	// sm90Least is the least number of rows and columns of a result for which tiles of 128x256 are worth it.
+	sm90Least = 128
+)
+
+// onHopper says that gemm_sm90 makes g: operands of bfloat16 whose rows TMA can address, not both transposed, and a result
+// that fills a tile.
+func (p *planner) onHopper(g product) bool {
+	m, n, _ := g.size()
+	if !p.target.Hopper || p.target.CC != 90 || g.A.Dtype != kernels.BFloat16 || g.TransA && g.TransB || g.drop.rate > 0 {
+		return false
+	}
+	for _, o := range []Mat{g.A, g.B, g.A2, g.B2} {
+		if o.LD%8 != 0 {
+			return false
+		}
+	}
+	return m >= sm90Least && n >= sm90Least && (!g.Bias.Wanted() || g.Bias.Dtype == g.D.Dtype)
+}
+
+func (p *planner) multiplySm90(g product) {
+	m, n, k := g.size()
+	k2, name := g.A2.Cols, "gemm_sm90_n"
+	if g.TransA {
+		k2, name = g.A2.Rows, "gemm_sm90_t"
+	}
+	if g.TransB {
+		name += "t"
+	} else {
+		name += "n"
+	}
+	const shared = 4*(128+256)*64*2 + 2*4*8 // four steps of A and B, and two barriers each
+	launch(p, name, 384, shared, gemmSm90Args{
+		C: g.C.Ptr, Bias: g.Bias.Ptr, D: g.D.Ptr, Ldc: int64(g.C.LD), Ldd: int64(g.D.LD),
+		M: int32(m), N: int32(n), K: int32(k), K2: int32(k2), Dcd: int32(g.D.Dtype), Alpha: g.Alpha, Beta: g.Beta,
+	}, min(blocks(m, 128)*blocks(n, 256), sm90Blocks))
+	if p.err != nil {
+		return
+	}
+	l := p.steps[len(p.steps)-1].(*Launch)
+	for i, o := range []Mat{g.A, g.B, g.A2, g.B2} {
+		if o.Dtype == 0 { // no second product
+			continue
+		}
+		if o.Ptr%16 != 0 {
+			p.fail("operand %d of a product begins at %#x, which is not a multiple of 16", i, o.Ptr)
+		}
+		// A box is 64 k by all lanes of the tile where K runs along the rows, otherwise 64 lanes by 64 k.
+		box := []uint32{64, 64}
+		switch {
+		case i%2 == 0 && !g.TransA:
+			box[1] = 128
+		case i%2 == 1 && g.TransB:
+			box[1] = 256
+		}
+		l.Maps = append(l.Maps, TensorMap{
+			At: i * len(tensorMap{}), Ptr: o.Ptr, Dtype: o.Dtype, Dims: []uint64{uint64(o.Cols), uint64(o.Rows)},
+			Strides: []uint64{uint64(o.LD) * 2}, Box: box, Swizzle: 128,
+		})
+	}
+}
