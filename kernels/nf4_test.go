@@ -17,7 +17,7 @@ func TestNF4LevelsAreQuantiles(t *testing.T) {
 	for i := range 7 {
 		want[i] = -quantile(outer+float64(i)*(0.5-outer)/7) / quantile(outer)
 	}
-	for i, l := range nf4Levels {
+	for i, l := range NF4Levels() {
 		if math.Abs(float64(l)-want[i]) > 1e-6 {
 			t.Errorf("level %d is %g, the quantile %g", i, l, want[i])
 		}
@@ -33,7 +33,7 @@ func TestNF4Order(t *testing.T) {
 		{Shape: []int{2}, F: []float64{2, 0.5}},
 	}, []*Tensor[float64]{y})
 	for i, got := range y.F {
-		if want := float64(nf4Levels[i]) * []float64{2, 0.5}[i/8]; got != want {
+		if want := float64(NF4Levels()[i]) * []float64{2, 0.5}[i/8]; got != want {
 			t.Errorf("number %d is %g, want %g", i, got, want)
 		}
 	}
