@@ -48,7 +48,7 @@ func runChat(ctx context.Context, s streams, o chatOptions, given func(flag stri
 	if err := o.samplingFlags.check(); err != nil {
 		return err
 	}
-	l, err := o.open(s.err)
+	l, err := o.open(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func runEval(ctx context.Context, s streams, o evalOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	l, err := o.open(s.err)
+	l, err := o.open(ctx, s)
 	if err != nil {
 		return err
 	}

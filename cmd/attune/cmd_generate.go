@@ -70,7 +70,7 @@ func runGenerate(ctx context.Context, s streams, o generateOptions, given func(f
 	if err := o.check(given("prompt")); err != nil {
 		return err
 	}
-	l, err := o.open(s.err)
+	l, err := o.open(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ does not fit the memory that is free.`,
 			if err != nil {
 				return err
 			}
+			if err := handOver(cmd.Context(), s, cfg.Compute.Device); err != nil {
+				return err
+			}
 			j, err := newJob(cmd.Context(), s, cfg, time.Now(), otherText)
 			if err != nil {
 				return err

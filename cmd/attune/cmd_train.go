@@ -71,6 +71,9 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := handOver(ctx, s, cfg.Compute.Device); err != nil {
+		return err
+	}
 	dir, err := openIfThere(s, cfg.RunDir, o.resume)
 	if err != nil {
 		return err

@@ -75,6 +75,9 @@ func runVerifyResume(ctx context.Context, s streams, o verifyOptions) (err error
 	if err != nil {
 		return err
 	}
+	if err := handOver(ctx, s, cfg.Compute.Device); err != nil {
+		return err
+	}
 	v, err := newVerifier(s, o, cfg)
 	if err != nil {
 		return err

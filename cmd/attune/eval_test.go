@@ -186,7 +186,7 @@ func TestAnswersReadUpToTheLimit(t *testing.T) {
 	two := writeFile(t, "two.jsonl", append(sums(2, 2), `{"instruction": "broken`)...)
 	o := evalOptions{modelFlags: modelFlags{textFlags: textFlags{model: smallModel(t, model.NewOptions{}), template: "auto"}, device: "cpu", dtype: "float32"}}
 	o.cfg.Data.Eval = []config.Source{{Path: one, Format: "auto"}, {Path: two, Format: "auto"}}
-	l, err := o.open(io.Discard)
+	l, err := o.open(t.Context(), streams{err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,7 +242,7 @@ func TestUsersEndNoTurns(t *testing.T) {
 	}
 
 	f := modelFlags{textFlags: textFlags{model: dir, template: "auto"}, device: "cpu", dtype: "float32"}
-	l, err := f.open(io.Discard)
+	l, err := f.open(t.Context(), streams{err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

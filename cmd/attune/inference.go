@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,8 +49,10 @@ type loaded struct {
 	adapted bool             // the session has the adapter
 }
 
-// open opens device, text, model and adapter, and builds the session of all. What is allowed and doubtful is said on w.
-func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
+// open opens device, text, model and adapter, and builds the session of all. What is allowed and doubtful is said on standard
+// error.
+func (f *modelFlags) open(ctx context.Context, s streams) (l *loaded, err error) {
+	w := s.err
 	switch st, err := os.Stat(f.model); {
 	case f.model == "":
 		return nil, usagef("no model; give one with --model DIR")
@@ -57,6 +60,9 @@ func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 		return nil, usagef("--model %s is not a directory", f.model)
 	case f.threads < 0:
 		return nil, usagef("--threads %d; it must not be negative (0 = all cores)", f.threads)
+	}
+	if err := handOver(ctx, s, f.device); err != nil {
+		return nil, err
 	}
 	l = &loaded{}
 	defer func() {
@@ -67,6 +73,7 @@ func (f *modelFlags) open(w io.Writer) (l *loaded, err error) {
 	if l.device, err = session.OpenDevice(f.device, f.threads); err != nil {
 		return l, err
 	}
+	warnOfDevice(w, l.device)
 	if l.dtype, err = l.device.Dtype(f.dtype); err != nil {
 		return l, asUsage(err)
 	}

@@ -60,6 +60,7 @@ func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time, o
 		return j, err
 	}
 	if j.dtype, err = j.device.Dtype(cfg.Compute.Dtype); err != nil {
+	warnOfDevice(s.err, j.device)
 		return j, asUsage(err)
 	}
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {

@@ -116,7 +116,7 @@ func referenceDir(t *testing.T, model string) string {
 func openFloat32(t *testing.T, dir, adapter string) *loaded {
 	t.Helper()
 	f := modelFlags{textFlags: textFlags{model: dir, template: "auto"}, adapter: adapter, device: "cpu", dtype: "float32"}
-	l, err := f.open(io.Discard)
+	l, err := f.open(t.Context(), streams{err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
