@@ -156,6 +156,7 @@ func (o *evalOptions) judge(ctx context.Context, s streams, l *loaded, h heldOut
 	if err := l.place(n); err != nil {
 		return err
 	}
+	l.session.SetLengths(0, h.rows.Longest)
 	v.Rows = h.reports
 	if v.Loss, v.Tokens, err = eval.MeanLoss(ctx, l.session, h.rows.Batches()); err != nil || !o.answers {
 		return err
@@ -178,6 +179,6 @@ func (o *evalOptions) need(l *loaded, h heldOut, a eval.AnswerOptions) (n need, 
 		}
 		less = n.less
 	}
-	loss, err := l.session.JudgingBytes(h.rows.Longest)
-	return need{cache: n.cache, arena: max(n.arena, loss), less: less}, err
+	loss, err := l.session.JudgingPlan(h.rows.Longest)
+	return need{Plan: n.Plan.Join(loss), less: less}, err
 }

@@ -33,7 +33,7 @@ does not fit the memory that is free.`,
 			if err := handOver(cmd.Context(), s, cfg.Compute.Device); err != nil {
 				return err
 			}
-			j, err := newJob(cmd.Context(), s, cfg, time.Now(), otherText)
+			j, err := newJob(cmd.Context(), s, cfg, beginning{date: time.Now()}, otherText)
 			if err != nil {
 				return err
 			}
@@ -88,42 +88,54 @@ func (j *job) describe() (planReport, error) {
 	if p.Eval == nil {
 		p.Eval = []corpus.Report{}
 	}
-	plan, err := j.session.Plan(j.rowTokens(), j.heldTokens())
+	free, err := memoryFree(j.device)
+	if err != nil {
+		return p, err
+	}
+	plan, err := j.compile(free)
 	if errors.Is(err, exec.ErrMemory) {
 		err = fmt.Errorf("%w; %s", err, j.lessMemory())
 	}
 	if err != nil {
 		return p, err
 	}
-	free, err := j.memoryFree()
-	if err != nil {
-		return p, err
-	}
 	j.compiled, p.Recomputed, p.Layers = plan, plan.Recomputed, plan.Layers
 	p.RowFLOP, p.RowBytes = plan.Cost.FLOP, plan.Cost.Bytes
-	p.Memory = memoryReport{fixed: j.fixedBytes(), Activations: plan.Arena}
-	if free != unlimited {
-		p.Memory.Free = free
+	p.Memory = j.memory(plan, 0)
+	if p.Memory.Total > free {
+		return p, fmt.Errorf("%w: the run takes %s, %s; %s", exec.ErrMemory, mib(p.Memory.Total), areFree(j.device, free), j.lessMemory())
 	}
-	if p.Memory.add(j.reading); p.Memory.Total > free {
-		return p, fmt.Errorf("%w: the run takes %s, %s are free; %s", exec.ErrMemory, mib(p.Memory.Total), mib(free), j.lessMemory())
+	hostFree := free
+	if p.Memory.Host != nil {
+		if hostFree, err = hostMemoryFree(); err != nil {
+			return p, err
+		}
+		if n := p.Memory.Host.Total; n > hostFree {
+			return p, fmt.Errorf("%w: the process takes %s of the host's memory, %s of it are free", exec.ErrMemory, mib(n), mib(hostFree))
+		}
 	}
-	p.addSnapshot(j, free)
+	p.addSnapshot(j, hostFree)
+	p.Memory.free(free, hostFree)
 	return p, nil
 }
 
 // addSnapshot has checkpoints written in the background where there is room for the copy that this needs beside the run as it
-// is: not one layer is recomputed for it.
+// is, of so many bytes of the host that are free: not one layer is recomputed for it.
 func (p *planReport) addSnapshot(j *job, free int64) {
 	copied := j.snapshot()
 	p.Checkpoints = "foreground"
-	if fixed := p.Memory.fixed.total(); copied > free-fixed-p.Memory.Activations {
-		p.NoCopy = copied
-	} else if copied > 0 {
-		p.Checkpoints, p.Memory.Snapshot = "background", copied
-		j.session.SetLimit(free - fixed - copied) // shorter rows are compiled later
+	if copied == 0 {
+		return
 	}
-	p.Memory.add(j.reading)
+	m := j.memory(j.compiled, copied)
+	if taken := m.training; !j.device.Discrete && taken > free || j.device.Discrete && m.Host.Total > free {
+		p.NoCopy = copied
+		return
+	}
+	p.Memory = m
+	if j.early() {
+		p.Checkpoints = "background"
+	}
 }
 
 func (p planReport) print(s streams) error {
@@ -142,14 +154,26 @@ func (p planReport) print(s streams) error {
 	fmt.Fprintf(w, "work    %.3f GFLOP a row of %d tokens, forward and backward, over %.3f GB of operands in float32\n", float64(p.RowFLOP)/1e9, p.RowTokens, float64(p.RowBytes)/1e9)
 	m := p.Memory
 	fmt.Fprintf(w, "memory  %s expected at the peak", mib(m.Total))
+	if m.Host != nil {
+		fmt.Fprintf(w, " on the device")
+	}
 	if m.Free > 0 {
 		fmt.Fprintf(w, ", %s are free", mib(m.Free))
 	}
-	fmt.Fprintf(w, "\n        weights %s, trained weights %s, gradients %s, optimizer %s, activations %s (%d of %d layers recomputed), kernels %s, program %s\n",
-		mib(m.Weights), mib(m.Trained), mib(m.Gradients), mib(m.Optimizer), mib(m.Activations), p.Recomputed, p.Layers, mib(m.Kernels), mib(m.Program))
+	fmt.Fprintf(w, "\n        weights %s, trained weights %s, gradients %s, optimizer %s, activations %s (%d of %d layers recomputed), kernels %s",
+		mib(m.Weights), mib(m.Trained), mib(m.Gradients), mib(m.Optimizer), mib(m.Activations), p.Recomputed, p.Layers, mib(m.Kernels))
+	if m.Host == nil {
+		fmt.Fprintf(w, ", program %s\n", mib(m.Program))
+	} else {
+		fmt.Fprintf(w, ", inputs %s, graphs %s at most\n        and %s of the host", mib(m.Inputs), mib(m.Graphs), mib(m.Host.Total))
+		if m.Host.Free > 0 {
+			fmt.Fprintf(w, ", of which %s are free", mib(m.Host.Free))
+		}
+		fmt.Fprintf(w, ": program %s\n", mib(m.Program))
+	}
 	switch {
 	case m.Snapshot > 0:
-		fmt.Fprintf(w, "        a copy of %s, from which checkpoints are written while training goes on\n", mib(m.Snapshot))
+		fmt.Fprintf(w, "        a copy of %s, from which checkpoints are written%s\n", mib(m.Snapshot), map[string]string{"background": " while training goes on"}[p.Checkpoints])
 	case p.NoCopy > 0:
 		fmt.Fprintf(w, "        %s\n", p.inForeground())
 	}

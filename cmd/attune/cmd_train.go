@@ -79,11 +79,11 @@ func runTrain(ctx context.Context, s streams, o trainOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	date, err := dir.date(o.clock)
+	began, err := dir.beginning(o.clock)
 	if err != nil {
 		return err
 	}
-	j, err := newJob(ctx, s, cfg, date, o.otherText || slices.Contains(o.changes, "text"))
+	j, err := newJob(ctx, s, cfg, began, o.otherText || slices.Contains(o.changes, "text"))
 	if err != nil {
 		return err
 	}

@@ -130,25 +130,29 @@ func (l *loaded) build(adapted bool) (err error) {
 	return l.adapter.Check(c, l.session.Params())
 }
 
-// need is what a use of a model takes of the device beside its weights, in bytes.
+// need is what a use of a model takes of the device beside its weights.
 type need struct {
-	cache, arena int64
-	less         string // what makes it smaller
+	session.Plan
+	less string // what makes it smaller
 }
 
 // decoding is the need of texts of up to rows tokens that begin with prompts of up to so many.
 func (l *loaded) decoding(rows, prompt int, less string) (n need, err error) {
 	n.less = less
-	n.cache, n.arena, err = l.session.DecoderBytes(rows, prompt)
+	n.Plan, err = l.session.DecoderPlan(rows, prompt)
 	return n, err
 }
 
-// place puts the session's weights on the device, if they and what is needed beside them fit the memory that is free.
+// place puts the session's weights on the device, and reserves what is needed beside them, if all that fits the memory that
+// is free.
 func (l *loaded) place(n need) error {
 	if err := l.fits(n); err != nil {
 		return err
 	}
-	if err := l.session.Place(); err != nil || !l.adapted {
+	if err := l.session.Place(); err != nil {
+		return err
+	}
+	if err := l.session.Reserve(n.Plan); err != nil || !l.adapted {
 		return err
 	}
 	return loadAdapter(l.session, l.adapter)
@@ -160,14 +164,19 @@ func (l *loaded) fits(n need) error {
 	if err != nil {
 		return err
 	}
-	base, adapter := weightBytes(l.session)
-	weights := base + adapter + l.device.Resident
+	base := l.session.Buffers()
+	weights := l.device.Takes(base) + l.device.Resident
+	all := l.device.Takes(append(base, n.Buffers()...)) + l.device.Resident + n.Recordings
+	var cache int64
+	for _, bytes := range n.Cache {
+		cache += bytes
+	}
 	switch {
 	case weights > free:
-		return fmt.Errorf("%w: the weights take %s, %s are free; take a smaller model", exec.ErrMemory, mib(weights), mib(free))
-	case weights+n.cache+n.arena > free:
-		return fmt.Errorf("%w: weights take %s, the key/value cache %s, activations %s, but %s are free; %s", exec.ErrMemory,
-			mib(weights), mib(n.cache), mib(n.arena), mib(free), n.less)
+		return fmt.Errorf("%w: the weights take %s, %s; take a smaller model", exec.ErrMemory, mib(weights), areFree(l.device, free))
+	case all > free:
+		return fmt.Errorf("%w: weights take %s, the key/value cache %s, activations %s, but %s; %s", exec.ErrMemory,
+			mib(weights), mib(cache), mib(n.Arena), areFree(l.device, free), n.less)
 	}
 	return nil
 }

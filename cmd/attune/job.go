@@ -36,21 +36,22 @@ type job struct {
 	eval      *loader.Held  // nil = none
 	longest   int           // tokens of the longest training example
 	micro     int           // tokens a packed row may have
+	before    int           // what micro was when the run began; 0 = it begins now
 	survey    loader.Survey
 	reading   int64 // bytes at most while the rows were read
 	program   int64 // bytes of the process itself, from then on
 	model     *model.Checkpoint
 	lora      peft.Config // where method is lora
 	session   *session.Session
-	compiled  exec.Plan // of the longest rows, set by describe
+	compiled  session.Plan // of the longest rows, set by describe
 	schedule  optim.Schedule
 }
 
 // newJob reads everything a run needs in the order in which it is cheapest to find out that something is wrong: device,
 // template, the model's header, what is trained of it and from where, then the rows. otherText allows what the run file's
 // lora.allow_template_change does.
-func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time, otherText bool) (j *job, err error) {
-	j = &job{cfg: cfg, date: date, otherText: otherText || cfg.LoRA.AllowTemplateChange}
+func newJob(ctx context.Context, s streams, cfg config.Config, began beginning, otherText bool) (j *job, err error) {
+	j = &job{cfg: cfg, date: began.date, before: began.micro, otherText: otherText || cfg.LoRA.AllowTemplateChange}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.close())
@@ -59,8 +60,8 @@ func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time, o
 	if j.device, err = session.OpenDevice(cfg.Compute.Device, cfg.Compute.Threads); err != nil {
 		return j, err
 	}
-	if j.dtype, err = j.device.Dtype(cfg.Compute.Dtype); err != nil {
 	warnOfDevice(s.err, j.device)
+	if j.dtype, err = j.device.Dtype(cfg.Compute.Dtype); err != nil {
 		return j, asUsage(err)
 	}
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
@@ -81,6 +82,9 @@ func newJob(ctx context.Context, s streams, cfg config.Config, date time.Time, o
 	err = j.readRows(ctx, s, c)
 	free()
 	if err = cmp.Or(err, noWeights); err != nil {
+		return j, err
+	}
+	if err = j.fill(); err != nil {
 		return j, err
 	}
 	j.settle()
@@ -113,10 +117,15 @@ func (j *job) readRows(ctx context.Context, s streams, m *model.Config) error {
 	if err != nil {
 		return &corpus.Error{Files: []error{err}}
 	}
-	j.micro = microTokens(c)
-	j.eval = loader.NewHeld(sets[n:], j.micro, j.text.pad)
-	j.survey = j.data.Survey(j.micro)
+	j.pack(microTokens(c))
 	return nil
+}
+
+// pack says how many tokens a packed row may have.
+func (j *job) pack(micro int) {
+	j.micro = micro
+	j.eval = loader.NewHeld(j.sets[len(j.reports):], micro, j.text.pad)
+	j.survey = j.data.Survey(micro)
 }
 
 // rowsDir is where the tokens of rows lie during a run: beside what the run writes, since temporary files may be memory.
@@ -180,16 +189,14 @@ func (j *job) build(s streams) error {
 // limit holds the run to the memory that is free, and makes the schedule.
 func (j *job) limit() error {
 	c := j.cfg
-	free, err := j.memoryFree()
+	free, err := memoryFree(j.device)
 	if err != nil {
 		return err
 	}
-	fixed := j.fixedBytes()
-	if fixed.total() > free {
-		return fmt.Errorf("%w: weights, gradients and optimizer take %s, %s are free; take a smaller model%s", exec.ErrMemory,
-			mib(fixed.total()), mib(free), map[string]string{"full": ", or method: lora"}[c.Method])
+	if n := j.memory(session.Plan{}, 0).training; n > free {
+		return fmt.Errorf("%w: weights, gradients and optimizer take %s, %s; take a smaller model%s", exec.ErrMemory,
+			mib(n), areFree(j.device, free), map[string]string{"full": ", or method: lora"}[c.Method])
 	}
-	j.session.SetLimit(free - fixed.total())
 	steps := j.data.Steps()
 	warmup := c.Train.WarmupSteps
 	if warmup == 0 {

@@ -12,6 +12,7 @@ import (
 	"attune/data/loader"
 	"attune/engine/exec"
 	cpubackend "attune/engine/exec/cpu"
+	"attune/engine/exec/exectest"
 	"attune/engine/session"
 	"attune/kernels"
 
@@ -277,11 +278,16 @@ func (l law) breaks(t *testing.T, b *bench) (bool, string) {
 	return v.failed, v.said.String()
 }
 
-// Every mistake is found by the laws that are there for it: a law that cannot fail holds nothing.
-func TestLawsCatchMistakes(t *testing.T) {
+// many sets as many trials as find a mistake, always the same.
+func many(t *testing.T) {
 	for flag, value := range map[string]string{"rapid.checks": "150", "rapid.seed": "7", "rapid.shrinktime": "0s", "rapid.nofailfile": "true"} {
 		setFlag(t, flag, value)
 	}
+}
+
+// Every mistake is found by the laws that are there for it: a law that cannot fail holds nothing.
+func TestLawsCatchMistakes(t *testing.T) {
+	many(t)
 	b := newBench(Setup{Open: func(threads int) (*session.Device, error) { return session.OpenDevice("cpu", threads) },
 		Dtypes: []kernels.Dtype{kernels.Float32}, Models: []string{"llama", "qwen2"}}, t.TempDir())
 	defer func() {
@@ -301,6 +307,42 @@ func TestLawsCatchMistakes(t *testing.T) {
 				t.Logf("%s: %s", name, said)
 			}
 		})
+	}
+}
+
+// forgetful is a device whose recordings lack the last launch; hasty takes many launches as one, but for the first.
+type (
+	forgetful struct{ *exectest.Discrete }
+	hasty     struct{ *exectest.Discrete }
+)
+
+func (f forgetful) Record(launches []exec.Launch) (exec.Recording, error) {
+	return f.Discrete.Record(launches[:len(launches)-1])
+}
+
+func (h hasty) LaunchAll(launches []exec.Launch) error { return h.Discrete.LaunchAll(launches[1:]) }
+
+// So are those of a device that records.
+func TestLawsCatchRecordings(t *testing.T) {
+	many(t)
+	for name, wrong := range map[string]func(*exectest.Discrete) exec.Backend{
+		"forgetful": func(d *exectest.Discrete) exec.Backend { return forgetful{d} },
+		"hasty":     func(d *exectest.Discrete) exec.Backend { return hasty{d} },
+	} {
+		b := newBench(Setup{Models: []string{"llama"}, Dtypes: []kernels.Dtype{kernels.Float32}, Open: func(threads int) (*session.Device, error) {
+			d, err := session.OpenDevice("cpu", threads)
+			if err != nil {
+				return nil, err
+			}
+			return &session.Device{Backend: wrong(exectest.NewDiscrete(d.Backend))}, nil
+		}}, t.TempDir())
+		i := slices.IndexFunc(laws(), func(l law) bool { return l.name == "recorded = launched" })
+		if found, said := laws()[i].breaks(t, b); !found {
+			t.Errorf("%s: the law does not notice: %s", name, said)
+		}
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

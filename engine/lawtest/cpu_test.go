@@ -4,8 +4,10 @@ import (
 	"testing"
 
 	cpubackend "attune/engine/exec/cpu"
+	"attune/engine/exec/exectest"
 	"attune/engine/lawtest"
 	"attune/engine/session"
+	"attune/engine/session/sessiontest"
 	"attune/kernels/cpu"
 )
 
@@ -42,4 +44,21 @@ func TestMemoryOfItsOwn(t *testing.T) {
 		}
 		return &session.Device{Backend: d.Backend}, nil
 	}})
+}
+
+// So does one that does everything as late as it may, from recordings, at few lengths of a row.
+func TestQueuedAndRecorded(t *testing.T) {
+	var all []*exectest.Discrete
+	lawtest.Run(t, lawtest.Setup{Checks: 4, Open: func(threads int) (*session.Device, error) {
+		d, b, err := sessiontest.OpenDiscrete(threads)
+		all = append(all, b)
+		return d, err
+	}})
+	replayed, batches := 0, 0
+	for _, b := range all {
+		replayed, batches = replayed+b.Replayed, batches+b.Batches
+	}
+	if replayed == 0 || batches == 0 {
+		t.Errorf("%d runs from recordings, %d launches of many: nothing was held to the laws", replayed, batches)
+	}
 }

@@ -69,8 +69,10 @@ func (b *bench) startFrom(rt *rapid.T, c trial, m *model.Checkpoint, adapter fun
 	must(err)
 	j := &job{rt: rt, trial: c, steps: map[int]train.Step{}, evals: map[int]train.Evaluation{}, Run: &train.Run{Session: s, Optimizer: adam, Data: rows,
 		Options: train.Options{Schedule: c.schedule, MicroTokens: c.micro, PadID: c.pad, EvalEvery: c.judged, LoadBest: c.best, Patience: c.patience, Guard: c.guard}}}
+	held := loader.NewHeld([]*loader.Set{loader.SetOf(c.examples)}, c.micro, c.pad)
+	s.SetLengths(rows.Survey(c.micro).Longest, held.Longest)
 	if c.judged > 0 {
-		j.Eval = loader.NewHeld([]*loader.Set{loader.SetOf(c.examples)}, c.micro, c.pad).Batches()
+		j.Eval = held.Batches()
 	}
 	j.Events.OnStep = func(s train.Step, _ int) error {
 		s.Seconds, s.TokensPerSecond = 0, 0

@@ -59,6 +59,19 @@ func inPlace(b *bench, rt *rapid.T) {
 	same(rt, "with memory of its own for every result", b.run(rt, c), in)
 }
 
+// recorded: what is queued from recordings, and many launches taken as one, give the bits of kernels that are launched one by
+// one. On a backend that does neither there is nothing to it.
+func recorded(b *bench, rt *rapid.T) {
+	c := b.draw(rt)
+	c.micro = rows(rt, "micro_batch_tokens")
+	c.perStep = len(c.examples) // rows of the same lengths in every step
+	c.schedule.Steps = rapid.IntRange(2, 5).Draw(rt, "steps, some")
+	c.judged = rapid.IntRange(0, 1).Draw(rt, "eval.every")
+	whole := b.run(rt, c)
+	c.before = func() {} // who watches launches sees each
+	same(rt, "launched one by one", b.run(rt, c), whole)
+}
+
 // padding: which id stands where there is no text changes no bit.
 func padding(b *bench, rt *rapid.T) {
 	c := b.draw(rt)

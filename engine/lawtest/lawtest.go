@@ -48,6 +48,7 @@ func laws() []law {
 		{"1 thread = n threads", threads},
 		{"recompute = stored", recompute},
 		{"in place = apart", inPlace},
+		{"recorded = launched", recorded},
 		{"resumed = unbroken", resumed},
 		{"resumed = unbroken, with a guard", guarded},
 		{"watched = unwatched", watched},

@@ -54,6 +54,17 @@ func store(dir string, keep int) *checkpoint.Store {
 // options give the same run.
 func newRun(t *testing.T, o Options) *Run {
 	t.Helper()
+	device, err := session.OpenDevice("cpu", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, device.Close)
+	return newRunOn(t, device, o)
+}
+
+// newRunOn is newRun on a device.
+func newRunOn(t *testing.T, device *session.Device, o Options) *Run {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
 	if err := model.New(disktest.New(disk.OS()), dir, model.NewOptions{HiddenSize: 32, NumHiddenLayers: 1, Seed: 5}); err != nil {
 		t.Fatal(err)
@@ -63,11 +74,6 @@ func newRun(t *testing.T, o Options) *Run {
 		t.Fatal(err)
 	}
 	closeAtEnd(t, m.Close)
-	device, err := session.OpenDevice("cpu", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeAtEnd(t, device.Close)
 	s, err := session.New(session.Options{Device: device, Model: m, Dtype: kernels.Float32, Trained: func(string) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
