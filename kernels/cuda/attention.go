@@ -80,6 +80,10 @@ func planAttention(p *planner, kernel kernels.Kernel, in, out []View) {
 // forward launches the pass from queries to o and lse.
 func (a *attArgs) forward(p *planner) {
 	if bfloat16s(a.Tq, a.Tk, a.Tv, a.To) {
+		if a.hopper(p) {
+			a.forwardHopper(p)
+			return
+		}
 		t := a.tile()
 		name, queries := t.name("att_fwd"), attRows
 		held := 0 // the queries' own tile, where registers do not hold them

@@ -1,0 +1,51 @@
+package cuda
+
+import "attune/kernels"
+
+type attFwdSm90Args struct {
+	Mq, Mk, Mv            tensorMap
+	O, Lse                Ptr
+	Lo, Hi, Marks         Ptr
+	Tokens, Heads, Kv, Dh int32
+	Inner, Outer          float32
+	Capped                int32
+	_                     [15]int32
+}
+
+// hopper says whether the kernels for Hopper take this head size: parts of 64 elements, and no more of them than the one
+// that is loaded.
+func (a *attArgs) hopper(p *planner) bool {
+	return p.target.Hopper && (a.Dh == 64 || a.Dh == 128 || a.Dh == widestHead)
+}
+
+// headMap is the map of tiles of so many rows of one head of a tensor (tokens, heads, dh), the i-th of the arguments.
+func headMap(i int, at Ptr, tokens, heads, dh int32, rows int) TensorMap {
+	return TensorMap{
+		At: i * len(tensorMap{}), Ptr: at, Dtype: kernels.BFloat16,
+		Dims:    []uint64{uint64(dh), uint64(heads), uint64(tokens)},
+		Strides: []uint64{uint64(dh) * 2, uint64(heads) * uint64(dh) * 2},
+		Box:     []uint32{64, 1, uint32(rows)}, Swizzle: 128,
+	}
+}
+
+// forwardHopper is forward by the kernels for Hopper.
+func (a *attArgs) forwardHopper(p *planner) {
+	t, keys := a.tile(), 128
+	if t.width == widestHead {
+		keys = 64
+	}
+	const barriers = 9 * 8
+	launch(p, t.name("att_fwd")+"_sm90", 384, t.bytes(attRows+4*keys)+barriers, attFwdSm90Args{
+		O: a.O, Lse: a.Lse, Lo: a.Lo, Hi: a.Hi, Marks: a.Marks, Tokens: a.Tokens, Heads: a.Heads, Kv: a.Kv, Dh: a.Dh,
+		Inner: a.Inner, Outer: a.Outer, Capped: a.Capped,
+	}, int(a.Heads), blocks(int(a.Tokens), attRows))
+	p.maps(headMap(0, a.Q, a.Tokens, a.Heads, a.Dh, attRows), headMap(1, a.K, a.Keys, a.Kv, a.Dh, keys),
+		headMap(2, a.V, a.Keys, a.Kv, a.Dh, keys))
+}
+
+// maps are those of the launch planned last.
+func (p *planner) maps(maps ...TensorMap) {
+	if p.err == nil {
+		p.steps[len(p.steps)-1].(*Launch).Maps = maps
+	}
+}
