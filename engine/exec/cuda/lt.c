@@ -27,18 +27,14 @@ const char *lt_open(lt_library *l, const char *path) {
   FIND(heuristic, "cublasLtMatmulAlgoGetHeuristic")
   FIND(matmul, "cublasLtMatmul")
   if (l->create(&l->handle) != LT_SUCCESS) {
-    l->handle = NULL;
-    lt_close(l);
+    dlclose(l->library);
     return "cublasLtCreate fails on this GPU";
   }
   return NULL;
 }
 
-void lt_close(lt_library *l) {
-  if (l->handle) l->destroy(l->handle);
-  if (l->library) dlclose(l->library);
-  memset(l, 0, sizeof *l);
-}
+// The library stays loaded: recordings hold kernels of it, and threads that it may have started run its code.
+void lt_close(lt_library *l) { l->destroy(l->handle); }
 
 size_t lt_version(lt_library *l) { return l->version(); }
 
