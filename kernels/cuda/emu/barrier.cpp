@@ -12,12 +12,17 @@ const char *name_of(Op op) {
   case Op::ldmatrix: return "ldmatrix";
   case Op::mma: return "mma";
   case Op::barrier: return "a barrier";
+  case Op::mbarrier: return "an mbarrier";
+  case Op::wgmma: return "wgmma";
+  case Op::wgmma_fence: return "wgmma_fence";
+  case Op::wgmma_commit: return "wgmma_commit";
+  case Op::wgmma_wait: return "wgmma_wait";
   }
   return "?";
 }
 
 // For these every lane of the warp is needed; others do without lanes that have ended.
-static bool whole_warp(Op op) { return op == Op::ldmatrix || op == Op::mma; }
+static bool whole_warp(Op op) { return op == Op::ldmatrix || op == Op::mma || op >= Op::wgmma; }
 
 struct BarrierArg {
   u32 id, count;

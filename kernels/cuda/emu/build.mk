@@ -4,8 +4,8 @@ EMU := .cache/emu
 DIR := kernels/cuda
 CXX ?= g++
 # -ffp-contract=off: a*b+c is rounded twice, as with --fmad=false on the GPU. -g: errors name lines, by return addresses, so
-# calls at the end of a function stay calls.
-EMUFLAGS := -std=c++17 -O2 -g -march=x86-64-v3 -ffp-contract=off -fno-strict-aliasing -fno-optimize-sibling-calls -fPIC -Wall -Wextra -Wno-unused-function -Wno-unused-parameter
+# calls at the end of a function stay calls. -fstack-clash-protection: a stack that is too small ends at its guard page.
+EMUFLAGS := -std=c++17 -O2 -g -march=x86-64-v3 -ffp-contract=off -fno-strict-aliasing -fno-optimize-sibling-calls -fstack-clash-protection -fPIC -Wall -Wextra -Wno-unused-function -Wno-unused-parameter
 
 CORE := schedule barrier meetings copies fault launch tensormap hopper wgmma
 KERNELS := $(patsubst $(DIR)/%.cu,$(EMU)/kernels/%.so,$(wildcard $(DIR)/*.cu))

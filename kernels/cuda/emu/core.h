@@ -17,9 +17,10 @@ typedef uint16_t u16;
 struct Warp;
 struct Block;
 struct Worker;
+struct Hopper;
 
 // What lanes meet for.
-enum class Op : u32 { none, syncwarp, vote, shuffle, ldmatrix, mma, barrier };
+enum class Op : u32 { none, syncwarp, vote, shuffle, ldmatrix, mma, barrier, mbarrier, wgmma, wgmma_fence, wgmma_commit, wgmma_wait };
 const char *name_of(Op op);
 
 // A copy by cp.async that is not yet waited for.
@@ -77,6 +78,7 @@ struct Launch {
 struct Block : emu_block_view {
   Launch *launch;
   Worker *worker;
+  Hopper *hopper = nullptr; // of sm_90a, once the block uses it
   u32 threads, warps;
   u32 ready = 0; // warps with a ready lane
   u32 exited = 0;
@@ -91,6 +93,7 @@ struct Worker {
   std::vector<u8 *> stacks, free_stacks;
   void *sp = nullptr; // of the worker itself, while fibers run
   u8 *shared_map = nullptr;
+  Hopper *hopper = nullptr;
   u8 *fault_stack = nullptr;
   int fault_signal = 0;
   const void *fault_address = nullptr, *fault_site = nullptr;
@@ -129,7 +132,12 @@ void exit_check(Warp &w); // after a lane of w has ended
 // Copies (copies.cpp).
 void check_copies_at_exit(Thread *t);
 
-// inside says whether n bytes from p are shared memory of the block of this thread.
+// What sm_90a has beyond (hopper.cpp, wgmma.cpp).
+bool finish_a_load(Block &b); // one that is under way; false where there is none
+void perform_wgmma(Warp &w, Op op);
+void check_hopper_at_exit(Block &b); // by the last thread of a block
+
+// in_shared says whether n bytes from p are shared memory of the block of this thread.
 bool in_shared(const void *p, size_t n);
 
 // watch makes faults of fibers errors of the launch (fault.cpp).

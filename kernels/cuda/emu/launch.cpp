@@ -81,7 +81,7 @@ void Worker::run_block(u64 i) {
   memset(base, 0xff, rounded);
   block.shared = base;
   block.block_idx = {(u32)(i % l->grid[0]), (u32)(i / l->grid[0] % l->grid[1]), (u32)(i / l->grid[0] / l->grid[1])};
-  block.random = l->options.seed == 0 ? 0 : (l->options.seed + i) * 0x9e3779b97f4a7c15ull | 1;
+  block.random = l->options.seed == 0 ? 0 : (l->options.seed * 0x2545f4914f6cdd1dull ^ i * 0xd6e8feb86659fd93ull) | 1;
   begin_threads(block);
   if (l->failed) return;
   bool touched = rounded < shared_most && base[-1] != 0xff;

@@ -131,7 +131,12 @@ void perform(Warp &w, Op op, u32 lanes) {
   case Op::ldmatrix: return ldmatrix(w);
   case Op::mma: return mma(w);
   case Op::barrier: return perform_barrier(w, lanes);
+  case Op::wgmma:
+  case Op::wgmma_fence:
+  case Op::wgmma_commit:
+  case Op::wgmma_wait: return perform_wgmma(w, op);
   case Op::none:
+  case Op::mbarrier:
   case Op::syncwarp: return;
   }
 }

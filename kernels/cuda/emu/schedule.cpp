@@ -51,11 +51,13 @@ static u8 *take_stack(Worker &w) {
   return top;
 }
 
+// splitmix64.
 u32 draw(Block &b) {
-  b.random ^= b.random << 13;
-  b.random ^= b.random >> 7;
-  b.random ^= b.random << 17;
-  return (u32)(b.random >> 32);
+  u64 z = b.random += 0x9e3779b97f4a7c15ull;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+  b.random += b.random == 0; // 0 is: nothing is shuffled
+  return (u32)(z >> 32);
 }
 
 static void reorder(Warp &w) {
@@ -75,14 +77,14 @@ void block_lanes(Warp &w, u32 lanes) {
   if (!w.ready) w.block->ready &= ~(1u << w.index);
 }
 
-// pick is the thread to run next: of the same warp while it has ready ones.
+// pick is the thread to run next: of the same warp while it has ready ones, or now and then, where orders are shuffled, of
+// another. Where nobody can go on, a load that is under way ends: that is as late as it may.
 static Thread *pick(Warp *w) {
-  if (!w->ready) {
-    Block &b = *w->block;
-    if (!b.ready) return nullptr;
-    u32 from = w->index;
-    if (b.random) from = draw(b);
-    from &= 31;
+  Block &b = *w->block;
+  if (!w->ready || (b.random && draw(b) % 8 == 0)) {
+    while (!b.ready)
+      if (!finish_a_load(b)) return nullptr;
+    u32 from = (b.random ? draw(b) : w->index) & 31;
     u32 later = b.ready & ~((2u << from) - 1);
     w = &b.warp[__builtin_ctz(later ? later : b.ready)];
     reorder(*w);
@@ -111,6 +113,7 @@ static void fiber() {
     block_lanes(w, bit);
     b.exited++;
     if (w.waiting || w.live() == 0) exit_check(w);
+    if (b.exited == b.threads) check_hopper_at_exit(b);
     Thread *next = pick(&w);
     if (!next) {
       if (b.exited < b.threads) deadlock(b);
@@ -164,6 +167,7 @@ void begin_threads(Block &b) {
   b.warps = (b.threads + 31) / 32;
   b.ready = b.warps == 32 ? ~0u : (1u << b.warps) - 1;
   b.exited = 0;
+  b.hopper = nullptr;
   for (auto &x : b.barriers) x = Barrier();
   if (k.threads.size() < b.threads) k.threads.resize(b.threads);
   for (u32 i = 0; i < b.threads; i++) {

@@ -107,7 +107,7 @@ func TestRacesShow(t *testing.T) {
 		{"check_race_of_blocks", 64, 32, 0},
 	} {
 		var results [][]uint32
-		for seed := range uint64(4) {
+		for seed := range uint64(8) {
 			for _, async := range []bool{false, true} {
 				out, err := check(t, Options{Seed: seed, Async: async}, c.name, c.grid, c.threads, c.shared, in, 32, 0)
 				if err != nil {
@@ -117,7 +117,7 @@ func TestRacesShow(t *testing.T) {
 			}
 		}
 		if !slices.ContainsFunc(results, func(r []uint32) bool { return !slices.Equal(r, results[0]) }) {
-			t.Errorf("%s: 4 seeds and both modes give the same", c.name)
+			t.Errorf("%s: 8 seeds and both modes give the same", c.name)
 		}
 	}
 }

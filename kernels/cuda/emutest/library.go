@@ -5,6 +5,7 @@ package emutest
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 // As in kernels/cuda/emu/emu_api.h.
 typedef struct {
@@ -17,12 +18,23 @@ static int call(void *f, const char *name, const uint32_t *shape, const void *ar
 	emu_options o = {seed, async, 0, cc};
 	return ((emu_launch)f)(name, shape, shape + 3, shape[6], args, n, &o, err, errlen);
 }
+
+// As in kernels/cuda/emu/tensormap.h.
+typedef int (*emu_encode_tensor_map)(void *, uint32_t, int32_t, uint32_t, uint64_t, const uint64_t *, const uint64_t *, const uint32_t *, uint32_t, char *, size_t);
+
+static int encode(void *f, char *map, uint32_t elem, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides, const uint32_t *box, uint32_t swizzle, char *err, size_t errlen) {
+	__attribute__((aligned(64))) char aligned[128];
+	int rc = ((emu_encode_tensor_map)f)(aligned, elem, 1, rank, address, dims, strides, box, swizzle, err, errlen);
+	memcpy(map, aligned, sizeof aligned);
+	return rc;
+}
 */
 import "C"
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -30,7 +42,7 @@ import (
 )
 
 // library is libemu.so.
-type library struct{ emuLaunch unsafe.Pointer }
+type library struct{ launchFunc, encodeFunc unsafe.Pointer }
 
 // open loads the library at path, once.
 var open = func() func(path string) (*library, error) {
@@ -48,11 +60,14 @@ var open = func() func(path string) (*library, error) {
 		if handle == nil {
 			return nil, fmt.Errorf("the emulator: %s (make emu builds it)", C.GoString(C.dlerror()))
 		}
-		symbol := C.CString("emu_launch")
-		defer C.free(unsafe.Pointer(symbol))
-		l := &library{emuLaunch: C.dlsym(handle, symbol)}
-		if l.emuLaunch == nil {
-			return nil, fmt.Errorf("the emulator: no emu_launch in %s", path)
+		symbol := func(name string) unsafe.Pointer {
+			s := C.CString(name)
+			defer C.free(unsafe.Pointer(s))
+			return C.dlsym(handle, s)
+		}
+		l := &library{symbol("emu_launch"), symbol("emu_encode_tensor_map")}
+		if l.launchFunc == nil || l.encodeFunc == nil {
+			return nil, fmt.Errorf("the emulator: %s is an old one (make emu)", path)
 		}
 		loaded[path] = l
 		return l, nil
@@ -72,10 +87,32 @@ func (l *library) launch(s *cuda.Launch, cc int, o Options) error {
 		async = 1
 	}
 	message := make([]byte, 4096)
-	rc := C.call(l.emuLaunch, name, &shape[0], unsafe.Pointer(unsafe.SliceData(s.Args)), C.size_t(len(s.Args)), C.uint64_t(o.Seed), C.int(async), C.int(cc),
-		(*C.char)(unsafe.Pointer(&message[0])), C.size_t(len(message)))
-	if rc != 0 {
-		return errors.New(C.GoString((*C.char)(unsafe.Pointer(&message[0]))))
+	args := slices.Clone(s.Args)
+	for _, m := range s.Maps {
+		if err := l.encode(m, args[m.At:m.At+128], message); err != nil {
+			return fmt.Errorf("%s: %w", s.Func, err)
+		}
 	}
-	return nil
+	rc := C.call(l.launchFunc, name, &shape[0], unsafe.Pointer(unsafe.SliceData(args)), C.size_t(len(args)), C.uint64_t(o.Seed), C.int(async), C.int(cc),
+		(*C.char)(unsafe.Pointer(&message[0])), C.size_t(len(message)))
+	return failure(rc, message)
+}
+
+// encode writes m as a CUtensorMap of the emulator.
+func (l *library) encode(m cuda.TensorMap, to, message []byte) error {
+	rank := len(m.Dims)
+	if len(m.Strides) != rank-1 || len(m.Box) != rank {
+		return fmt.Errorf("tensor map: %d dimensions, %d strides, a box of %d", rank, len(m.Strides), len(m.Box))
+	}
+	strides := append(slices.Clone(m.Strides), 0) // never empty
+	rc := C.encode(l.encodeFunc, (*C.char)(unsafe.Pointer(&to[0])), C.uint32_t(m.Dtype.Size()), C.uint32_t(rank), C.uint64_t(m.Ptr),
+		(*C.uint64_t)(&m.Dims[0]), (*C.uint64_t)(&strides[0]), (*C.uint32_t)(&m.Box[0]), C.uint32_t(m.Swizzle), (*C.char)(unsafe.Pointer(&message[0])), C.size_t(len(message)))
+	return failure(rc, message)
+}
+
+func failure(rc C.int, message []byte) error {
+	if rc == 0 {
+		return nil
+	}
+	return errors.New(C.GoString((*C.char)(unsafe.Pointer(&message[0]))))
 }
