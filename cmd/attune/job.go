@@ -61,34 +61,40 @@ func newJob(ctx context.Context, s streams, cfg config.Config, began beginning, 
 		return j, err
 	}
 	warnOfDevice(s.err, j.device)
+	return j, j.assemble(ctx, s)
+}
+
+// assemble reads what a run on the job's device needs.
+func (j *job) assemble(ctx context.Context, s streams) (err error) {
+	cfg := j.cfg
 	if j.dtype, err = j.device.Dtype(cfg.Compute.Dtype); err != nil {
-		return j, asUsage(err)
+		return asUsage(err)
 	}
 	if j.text, err = loadText(cfg.Model, cfg.Template); err != nil {
-		return j, err
+		return err
 	}
 	c, err := model.ReadConfig(cfg.Model)
 	if err != nil {
-		return j, err
+		return err
 	}
 	j.text.reachable(s.err, c)
 	var noWeights error // said after what is wrong with the rows, which need none
 	if j.model, noWeights = model.Open(cfg.Model); noWeights == nil {
 		if err = j.build(s); err != nil {
-			return j, err
+			return err
 		}
 	}
 	free := sparing()
 	err = j.readRows(ctx, s, c)
 	free()
 	if err = cmp.Or(err, noWeights); err != nil {
-		return j, err
+		return err
 	}
 	if err = j.fill(); err != nil {
-		return j, err
+		return err
 	}
 	j.settle()
-	return j, j.limit()
+	return j.limit()
 }
 
 // readRows reads training and held-out rows, so that the complaints about all files come together.
