@@ -166,9 +166,11 @@ func TestComplaintsOfBothKinds(t *testing.T) {
 	}
 }
 
-// A variable that names no key is a misspelt one, unless it is the tests' own.
+// A variable that names no key is a misspelt one, unless it is the tests' own or a GPU's.
 func TestMisspeltVariables(t *testing.T) {
 	t.Setenv("ATTUNE_TEST_SHARED", "somewhere")
+	t.Setenv("ATTUNE_EMU_CC", "80")
+	t.Setenv("ATTUNE_CUDA_LIBS", "/opt/lib")
 	t.Setenv("ATTUNE_TRAIN_SEED", "5")
 	path := runDir(t, "run.yaml", small)
 	if c, err := Load(path, nil); err != nil || c.Train.Seed != 5 {
@@ -177,9 +179,10 @@ func TestMisspeltVariables(t *testing.T) {
 	t.Setenv("ATTUNE_TRAIN_LERNING_RATE", "3")
 	t.Setenv("ATTUNE_train_steps", "3")
 	t.Setenv("ATTUNE_ZZ", "")
+	t.Setenv("ATTUNE_CUDA_LIB", "/opt/lib")
 	_, err := Load(path, nil)
 	for _, w := range []string{"environment: ATTUNE_TRAIN_LERNING_RATE names no key of the run file; did you mean ATTUNE_TRAIN_LEARNING_RATE?",
-		"environment: ATTUNE_train_steps names no key of the run file; did you mean ATTUNE_TRAIN_STEPS?", "environment: ATTUNE_ZZ names no key of the run file; unset it"} {
+		"environment: ATTUNE_train_steps names no key of the run file; did you mean ATTUNE_TRAIN_STEPS?", "environment: ATTUNE_ZZ names no key of the run file; unset it", "environment: ATTUNE_CUDA_LIB names no key of the run file"} {
 		if err == nil || !strings.Contains(err.Error(), w) {
 			t.Errorf("%q is not in\n%v", w, err)
 		}

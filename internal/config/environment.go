@@ -24,8 +24,12 @@ func environment() map[string]any {
 	return settings
 }
 
-// testPrefix begins the ATTUNE_* variables that are no keys of a run file but the tests' and CI's.
-const testPrefix = "ATTUNE_TEST_"
+// others are the ATTUNE_* variables that are no keys of a run file: those of a GPU and its build, and of the program that
+// is replaced by attune-cuda.
+var others = []string{"ATTUNE_CUDA_INCLUDE", "ATTUNE_CUDA_KERNELS", "ATTUNE_CUDA_LIBS", "ATTUNE_CUDA_PATH", "ATTUNE_HANDED_OVER_BY", "ATTUNE_NVRTC"}
+
+// testPrefixes begin those of the tests and CI, and of the emulated GPU.
+var testPrefixes = []string{"ATTUNE_TEST_", "ATTUNE_EMU_"}
 
 // misspelt complains about the ATTUNE_* variables that name no key: viper asks only for those that do. environ is as
 // os.Environ gives it.
@@ -39,7 +43,8 @@ func (p *problems) misspelt(environ []string) {
 	for _, pair := range environ {
 		variable, _, _ := strings.Cut(pair, "=")
 		key, ours := strings.CutPrefix(variable, "ATTUNE_")
-		if !ours || paths[strings.ToLower(key)] != "" && key == strings.ToUpper(key) || strings.HasPrefix(variable, testPrefix) {
+		if !ours || paths[strings.ToLower(key)] != "" && key == strings.ToUpper(key) || slices.Contains(others, variable) ||
+			slices.ContainsFunc(testPrefixes, func(p string) bool { return strings.HasPrefix(variable, p) }) {
 			continue
 		}
 		hint := "unset it"
