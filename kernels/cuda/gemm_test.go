@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"attune/kernels"
@@ -65,6 +66,7 @@ type gemmCase struct {
 	alpha, beta    float32
 	bias, inPlace  bool
 	gap, offset    int
+	kernel         string // what the name of the function begins with
 }
 
 // run makes the product on e and compares it with sums in float64; it returns D.
@@ -99,7 +101,10 @@ func (c gemmCase) run(t *testing.T, e *emutest.Emulator, target cuda.Target) []f
 		t.Fatal(err)
 	}
 	if len(steps) != 1 {
-		t.Errorf("%d steps, want one launch", len(steps))
+		t.Fatalf("%d steps, want one launch", len(steps))
+	}
+	if name := steps[0].(*cuda.Launch).Func; !strings.HasPrefix(name, c.kernel) {
+		t.Errorf("%s makes the product, want %s...", name, c.kernel)
 	}
 	if err := e.Steps(steps); err != nil {
 		t.Fatal(err)
@@ -219,6 +224,7 @@ func TestGemmHopper(t *testing.T) {
 			for trans := range 3 { // not both
 				c := gemmCase{
 					m: size[0], n: size[1], k: size[2], transA: trans == 1, transB: trans == 2, in: kernels.BFloat16, out: kernels.BFloat16, alpha: 1,
+					kernel: "gemm_sm90",
 				}
 				if c.transA {
 					c.m = (c.m + 7) &^ 7

@@ -96,12 +96,10 @@ func (l *linear) mask(v, y View, cols int) {
 	}, blocks(v.Elems(), elementsABlock))
 }
 
-// dropped is x (T,I) in the product's dtype with what dropout drops set to 0, in scratch unless nothing is dropped.
+// dropped is x (T,I) in the product's dtype with what dropout drops set to 0; the next flush may have to make it.
 func (l *linear) dropped() Mat {
 	if l.drop.rate == 0 {
-		x := l.cast(l.x, l.i, l.product, 1)
-		l.flush()
-		return x
+		return l.cast(l.x, l.i, l.product, 1)
 	}
 	y := l.p.scratch(l.product, l.rows, l.i)
 	l.mask(l.x, y, l.i)
@@ -137,7 +135,10 @@ func planLinear(p *planner, kernel kernels.Kernel, in, out []View) {
 	if k.Dropout > 0 {
 		l.drop = dropout{keys: in[next], salt: k.Salt, rate: k.Dropout}
 	}
-	if l.rows <= gemvMost && k.Dropout == 0 {
+	switch {
+	case !y.Wanted() && !xa.Wanted():
+		return
+	case l.rows <= gemvMost && k.Dropout == 0:
 		l.decode(y, xa)
 		return
 	}
@@ -153,30 +154,31 @@ func (l *linear) setProduct(x, y View) {
 	}
 }
 
-// forward is xA = drop(x) Aᵀ and y = x Wᵀ + bias + Scale xA Bᵀ.
+// forward is xA = drop(x) Aᵀ and y = x Wᵀ + bias + Scale xA Bᵀ. By the thin kernels that is one launch for A and B in
+// bfloat16, one for xA, and one or (where the term cannot be in the product's sum) two for y.
 func (l *linear) forward(y, xa View) {
-	var sxa Mat // Scale xA and B, as operands
-	left := 1.0
-	if l.r > 0 && (y.Wanted() || xa.Wanted()) {
-		sxa, left = l.inner(xa)
-	}
-	if !y.Wanted() {
-		return
-	}
-	all := product{Gemm: Gemm{D: mat(y, l.o), TransB: true, Alpha: 1}}
-	all.A, all.B = l.cast(l.x, l.i, l.product, 1), l.cast(l.w, l.i, l.product, 1)
-	if l.bias.Wanted() {
-		b := l.cast(l.bias, l.o, y.Dtype, 1)
-		all.Bias = View{Ptr: b.Ptr, Dtype: b.Dtype, Shape: []int{l.o}}
+	all := product{Gemm: Gemm{TransB: true, Alpha: 1}}
+	var b Mat
+	if y.Wanted() {
+		all.D = mat(y, l.o)
+		all.A, all.B = l.cast(l.x, l.i, l.product, 1), l.cast(l.w, l.i, l.product, 1)
+		if l.bias.Wanted() {
+			m := l.cast(l.bias, l.o, y.Dtype, 1)
+			all.Bias = View{Ptr: m.Ptr, Dtype: m.Dtype, Shape: []int{l.o}}
+		}
+		if l.r > 0 {
+			b = l.cast(l.b, l.r, l.product, 1)
+		}
 	}
 	if l.r == 0 {
 		l.flush()
 		l.p.gemm(all.Gemm)
 		return
 	}
-	b := l.cast(l.b, l.r, l.product, 1)
-	l.flush()
-	l.addTerm(all, Gemm{A: sxa, B: b, TransB: true, Alpha: float32(left)}, dropout{})
+	sxa, left := l.inner(xa)
+	if y.Wanted() {
+		l.addTerm(all, Gemm{A: sxa, B: b, TransB: true, Alpha: float32(left)}, dropout{})
+	}
 }
 
 // inner writes xA (T,r), where it is wanted, and returns Scale xA as an operand; the second result is what is left of Scale.
@@ -187,11 +189,12 @@ func (l *linear) inner(xa View) (Mat, float64) {
 		l.flush()
 		return l.p.thinMul(thinMul{x: x, w: a, trans: true, y: xa, alpha: l.drop.keep(), scale: l.scale, drop: l.drop}), 1
 	}
-	l.flush()
 	if !xa.Wanted() {
 		xa = l.p.scratch(kernels.Float32, l.rows, l.r)
 	}
-	l.p.gemm(Gemm{A: l.dropped(), B: a, TransB: true, D: mat(xa, l.r), Alpha: float32(l.drop.keep())})
+	x := l.dropped()
+	l.flush()
+	l.p.gemm(Gemm{A: x, B: a, TransB: true, D: mat(xa, l.r), Alpha: float32(l.drop.keep())})
 	return l.rounded(xa, l.scale)
 }
 

@@ -14,48 +14,69 @@ func planLinearBwd(p *planner, kernel kernels.Kernel, in, out []View) {
 	dy := in[len(in)-1]
 	l.rows = dy.Elems() / l.o
 	l.setProduct(l.x, dy)
-	dx, dweight, dbias, da, db := out[0], out[1], out[2], out[3], out[4]
+	if out[2].Wanted() {
+		p.colsum(dy, l.rows, l.o, out[2])
+	}
+	l.backward(dy, out[0], out[1], out[3], out[4])
+}
 
-	if dbias.Wanted() {
-		p.colsum(dy, l.rows, l.o, dbias)
-	}
+// backward is all of LinearBwd but dbias. By the thin kernels that is one launch for A, B and xA in bfloat16, two for each of
+// dA and dB (one up to 512 tokens), one for g B, and one or (where the term cannot be in the product's sum) two for dx.
+func (l *linear) backward(dy, dx, dweight, da, db View) {
+	var x, w, a, b, xa Mat
+	left := 1.0 // of Scale, for xA
 	g := l.cast(dy, l.o, l.product, 1)
-	l.flush()
-	if dweight.Wanted() {
-		x := l.cast(l.x, l.i, l.product, 1)
-		l.flush()
-		p.gemm(Gemm{A: g, TransA: true, B: x, D: mat(dweight, l.i), Alpha: 1})
+	if dweight.Wanted() || l.thin() && da.Wanted() {
+		x = l.cast(l.x, l.i, l.product, 1)
 	}
-	if l.r > 0 && db.Wanted() {
-		l.outerGradient(g, db)
+	if dx.Wanted() {
+		w = l.cast(l.w, l.i, l.product, 1)
+	}
+	if l.r > 0 && dx.Wanted() {
+		a = l.cast(l.a, l.i, l.product, 1)
+	}
+	if l.r > 0 && (dx.Wanted() || da.Wanted()) {
+		b = l.cast(l.b, l.r, l.product, 1)
+	}
+	switch {
+	case l.r == 0 || !db.Wanted():
+	case l.thin():
+		xa = l.padded(l.xa, l.r, thinWidth(l.r), l.product, l.scale)
+	default:
+		xa, left = l.rounded(l.xa, l.scale)
+	}
+	l.flush()
+
+	if dweight.Wanted() {
+		l.p.gemm(Gemm{A: g, TransA: true, B: x, D: mat(dweight, l.i), Alpha: 1})
+	}
+	all := product{Gemm: Gemm{A: g, B: w, Alpha: 1}}
+	if dx.Wanted() {
+		all.D = mat(dx, l.i)
 	}
 	if l.r == 0 {
 		if dx.Wanted() {
-			w := l.cast(l.w, l.i, l.product, 1)
-			l.flush()
-			p.gemm(Gemm{A: g, B: w, D: mat(dx, l.i), Alpha: 1})
+			l.p.gemm(all.Gemm)
 		}
 		return
+	}
+	if db.Wanted() {
+		l.outerGradient(g, xa, left, db)
 	}
 	if !dx.Wanted() && !da.Wanted() {
 		return
 	}
-	sgb, left := l.innerGradient(g)
+	sgb, left := l.innerGradient(g, b)
 	if da.Wanted() {
-		l.aGradient(sgb, left, da)
+		l.aGradient(x, sgb, left, da)
 	}
 	if dx.Wanted() {
-		a, w := l.cast(l.a, l.i, l.product, 1), l.cast(l.w, l.i, l.product, 1)
-		l.flush()
-		l.addTerm(product{Gemm: Gemm{A: g, B: w, D: mat(dx, l.i), Alpha: 1}},
-			Gemm{A: sgb, B: a, Alpha: float32(left * l.drop.keep())}, l.drop)
+		l.addTerm(all, Gemm{A: sgb, B: a, Alpha: float32(left * l.drop.keep())}, l.drop)
 	}
 }
 
 // innerGradient is Scale g B (T,r) as an operand; the second result is what is left of Scale.
-func (l *linear) innerGradient(g Mat) (Mat, float64) {
-	b := l.cast(l.b, l.r, l.product, 1)
-	l.flush()
+func (l *linear) innerGradient(g, b Mat) (Mat, float64) {
 	if l.thin() {
 		return l.p.thinMul(thinMul{x: g, w: b, alpha: 1, scale: l.scale}), 1
 	}
@@ -65,25 +86,22 @@ func (l *linear) innerGradient(g Mat) (Mat, float64) {
 }
 
 // aGradient is dA = Scale (g B)ᵀ drop(x).
-func (l *linear) aGradient(sgb Mat, left float64, da View) {
+func (l *linear) aGradient(x, sgb Mat, left float64, da View) {
 	if l.thin() {
-		x := l.cast(l.x, l.i, l.product, 1)
-		l.flush()
 		l.p.thinSum(thinSum{x: x, p: sgb, y: da, alongX: 1, alongP: l.i, alpha: l.drop.keep(), drop: l.drop})
 		return
 	}
-	l.p.gemm(Gemm{A: sgb, TransA: true, B: l.dropped(), D: mat(da, l.i), Alpha: float32(left * l.drop.keep())})
+	x = l.dropped()
+	l.flush()
+	l.p.gemm(Gemm{A: sgb, TransA: true, B: x, D: mat(da, l.i), Alpha: float32(left * l.drop.keep())})
 }
 
 // outerGradient is dB = Scale gᵀ xA.
-func (l *linear) outerGradient(g Mat, db View) {
+func (l *linear) outerGradient(g, xa Mat, left float64, db View) {
 	if l.thin() {
-		xa := l.padded(l.xa, l.r, thinWidth(l.r), l.product, l.scale)
-		l.flush()
 		l.p.thinSum(thinSum{x: g, p: xa, y: db, alongX: l.r, alongP: 1, alpha: 1})
 		return
 	}
-	xa, left := l.rounded(l.xa, l.scale)
 	l.p.gemm(Gemm{A: g, TransA: true, B: xa, D: mat(db, l.r), Alpha: float32(left)})
 }
 

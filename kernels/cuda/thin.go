@@ -67,30 +67,36 @@ type thinSum struct {
 type thinSumArgs struct {
 	X, P, Keys, Y                   Ptr
 	Ldx, Ldp, AlongX, AlongP, Piece int64
-	Rows, Cols, R                   int32
+	Rows, Cols, R, Block            int32
 	Alpha                           float32
 	Salt                            uint32
 	Rate                            float32
+	_                               int32
 }
 
-// thinSumRows are the rows that a block of thin_sum adds up.
-const thinSumRows = 512
+const (
+	// thinSumRows are the rows that a block of thin_sum adds up, or twice that and so on where the sums of all blocks would
+	// take more than thinSumBytes.
+	thinSumRows  = 512
+	thinSumBytes = 32 << 20
+)
 
 func (p *planner) thinSum(t thinSum) {
-	pieces := blocks(t.x.Rows, thinSumRows)
+	rows := thinSumRows
+	for rows < t.x.Rows && int64(blocks(t.x.Rows, rows))*t.y.Bytes() > thinSumBytes {
+		rows *= 2
+	}
+	pieces := blocks(t.x.Rows, rows)
 	y, alpha := t.y, t.alpha
 	if pieces > 1 {
 		y, alpha = p.scratch(kernels.Float32, pieces, t.y.Elems()), 1
 	}
 	width := thinWidth(t.p.Cols)
-	shared := 4 * 32 * (128 + width) * 2
-	if t.drop.rate > 0 {
-		shared += thinSumRows * 8
-	}
+	shared := 4 * 32 * ((128+width)*2 + 8) // four steps of x, p and the states of tokens
 	launch(p, fmt.Sprintf("thin_sum_%d", width), 128, shared, thinSumArgs{
 		X: t.x.Ptr, P: t.p.Ptr, Keys: t.drop.keys.Ptr, Y: y.Ptr, Ldx: int64(t.x.LD), Ldp: int64(t.p.LD),
 		AlongX: int64(t.alongX), AlongP: int64(t.alongP), Piece: int64(t.y.Elems()), Rows: int32(t.x.Rows), Cols: int32(t.x.Cols),
-		R: int32(t.p.Cols), Alpha: float32(alpha), Salt: t.drop.salt, Rate: float32(t.drop.rate),
+		R: int32(t.p.Cols), Block: int32(rows), Alpha: float32(alpha), Salt: t.drop.salt, Rate: float32(t.drop.rate),
 	}, blocks(t.x.Cols, 128), pieces)
 	if pieces > 1 {
 		p.sumPartials(y, t.y, t.alpha)

@@ -1,6 +1,6 @@
 // y[i, j] = alpha times the sum over tokens t of drop(x)[t, i] p[t, j] for a thin p in bfloat16: the gradients of LoRA's A
 // (x the input, p = bf16(Scale g B)) and B (x = g, p = bf16(Scale xA)). p has rows of 16, 32, 64 or 128 elements. A block sums
-// 512 tokens; where there are more, y is a piece of its own a block, and sum_partials adds the pieces in order.
+// `block` tokens, 512 at least; where there are more, each block has a y of its own, and sum_partials adds them in order.
 //
 // 4 warps make 128 columns of x by r: x is read once, in steps of 32 tokens, four of which are in shared memory or on their
 // way by cp.async: 36 KB for r <= 16 up to 64 KB for 128. 256 blocks at 4096 tokens of 4096 values. Bound by reading x.
@@ -12,16 +12,17 @@ struct thin_sum_args {
   const i32 *keys;
   f32 *y;
   i64 ldx, ldp, along_x, along_p, piece;
-  i32 rows, cols, r;
+  i32 rows, cols, r, block;
   f32 alpha;
   u32 salt;
   f32 rate;
+  i32 pad;
 };
 
-enum { SUM_COLS = 128, SUM_DEPTH = 32, SUM_ROWS = 512, SUM_STAGES = 4 };
+enum { SUM_COLS = 128, SUM_DEPTH = 32, SUM_STAGES = 4 };
 
-// sum_drop sets to 0 what dropout drops of an operand (column of x, token), of tokens t on, whose first column is col. rows
-// are the states of the block's tokens.
+// sum_drop sets to 0 what dropout drops of an operand (column of x, token), whose first column is col; rows + 2t are the
+// states of its tokens.
 DEVICE void sum_drop(u32 (&x)[4], const u32 *rows, i32 t, u32 col, f32 rate) {
   t += (i32)threadIdx.x % 4 * 2;
   col += threadIdx.x % 32 / 4;
@@ -35,14 +36,11 @@ DEVICE void sum_drop(u32 (&x)[4], const u32 *rows, i32 t, u32 col, f32 rate) {
 
 template <int R> DEVICE void thin_sum(const thin_sum_args &args) {
   const int size_x = SUM_DEPTH * SUM_COLS, size = size_x + SUM_DEPTH * R;
-  i32 c0 = (i32)blockIdx.x * SUM_COLS, t0 = (i32)blockIdx.y * SUM_ROWS;
-  i32 rows = args.rows - t0 < SUM_ROWS ? args.rows - t0 : SUM_ROWS, steps = (rows + SUM_DEPTH - 1) / SUM_DEPTH;
+  i32 c0 = (i32)blockIdx.x * SUM_COLS, t0 = (i32)blockIdx.y * args.block;
+  i32 rows = args.rows - t0 < args.block ? args.rows - t0 : args.block, steps = (rows + SUM_DEPTH - 1) / SUM_DEPTH;
   bf16_matrix x = bf16_matrix_of((const u16 *)args.x + t0 * args.ldx, args.ldx, rows, args.cols);
   bf16_matrix p = bf16_matrix_of((const u16 *)args.p + t0 * args.ldp, args.ldp, rows, R);
-  u32 *states = shared<u32>(SUM_STAGES * size * 2);
-  if (args.keys)
-    for (i32 t = (i32)threadIdx.x; t < SUM_ROWS; t += 128) // seen after the barrier of the first step
-      uniform_row(t < rows ? (u32)args.keys[t0 + t] : 0, args.salt, states[2 * t], states[2 * t + 1]);
+  u32 *states = shared<u32>(SUM_STAGES * size * 2); // of the tokens of a step, by stage
   i32 warp = (i32)threadIdx.x / 32, lane = (i32)threadIdx.x % 32;
   f32 acc[2][R / 8][4];
   UNROLL for (int i = 0; i < 2; i++) UNROLL for (int j = 0; j < R / 8; j++) UNROLL for (int q = 0; q < 4; q++) acc[i][j][q] = 0;
@@ -55,6 +53,11 @@ template <int R> DEVICE void thin_sum(const thin_sum_args &args) {
       u16 *at = shared<u16>() + s % SUM_STAGES * size;
       tile_load<SUM_DEPTH, SUM_COLS / 8, 128>(at, x, s * SUM_DEPTH, c0);
       tile_load<SUM_DEPTH, R / 8, 128>(at + size_x, p, s * SUM_DEPTH, 0);
+      if (args.keys && threadIdx.x < SUM_DEPTH) {
+        i32 t = s * SUM_DEPTH + (i32)threadIdx.x;
+        u32 *state = states + (s % SUM_STAGES * SUM_DEPTH + threadIdx.x) * 2;
+        uniform_row(t < rows ? (u32)args.keys[t0 + t] : 0, args.salt, state[0], state[1]);
+      }
     }
     cp_async_commit();
     if (s < SUM_STAGES - 1) continue;
@@ -64,7 +67,7 @@ template <int R> DEVICE void thin_sum(const thin_sum_args &args) {
       u32 a[2][4], b[R / 8][2];
       UNROLL for (int i = 0; i < 2; i++) {
         operand_a<SUM_COLS / 8, true>(a[i], at, warp * 32 + 16 * i, k);
-        if (args.keys) sum_drop(a[i], states, now * SUM_DEPTH + k, (u32)(c0 + warp * 32 + 16 * i), args.rate);
+        if (args.keys) sum_drop(a[i], states, now % SUM_STAGES * SUM_DEPTH + k, (u32)(c0 + warp * 32 + 16 * i), args.rate);
       }
       UNROLL for (int j = 0; j < R / 8; j += 2) operand_b<R / 8, true>(b[j], b[j + 1], at + size_x, 8 * j, k);
       UNROLL for (int i = 0; i < 2; i++) mma_bf16_row<R / 8>(acc[i], a[i], b);
