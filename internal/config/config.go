@@ -79,7 +79,7 @@ type Adam struct {
 type Compute struct {
 	Device           string `key:"device" enum:"auto|cpu|cuda" doc:"auto = what there is"`
 	Dtype            string `key:"dtype" enum:"auto|float32|bfloat16" doc:"of frozen weights and activations; auto = bfloat16 where the hardware is faster with it"`
-	MicroBatchTokens int    `key:"micro_batch_tokens" auto:"0" min:"64" doc:"tokens of one packed row; auto = 2048, or max_length where that is more"`
+	MicroBatchTokens int    `key:"micro_batch_tokens" auto:"0" min:"64" doc:"tokens of one packed row; auto = 2048, or max_length where that is more; on a GPU up to 16384, as fits it"`
 	Recompute        string `key:"recompute" enum:"auto|none|full" doc:"activation checkpointing: auto = as little as fits the memory"`
 	Threads          int    `key:"threads" min:"0" doc:"0 = all cores; results do not depend on it"`
 }
