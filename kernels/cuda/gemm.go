@@ -59,9 +59,9 @@ func (g *Gemm) check() error {
 	}
 	switch {
 	case g.A.Dtype != g.B.Dtype:
-		return fmt.Errorf("A is %v and B is %v", g.A.Dtype, g.B.Dtype)
+		return fmt.Errorf("operands are %v and %v, want one dtype", g.A.Dtype, g.B.Dtype)
 	case g.Beta != 0 && g.C.Dtype != g.D.Dtype:
-		return fmt.Errorf("C is %v and D is %v", g.C.Dtype, g.D.Dtype)
+		return fmt.Errorf("addend C is %v and the result %v, want one dtype", g.C.Dtype, g.D.Dtype)
 	case g.Bias.Wanted() && g.Bias.Elems() != n:
 		return fmt.Errorf("bias has shape %v, wants (%d)", g.Bias.Shape, n)
 	}

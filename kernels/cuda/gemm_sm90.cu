@@ -11,8 +11,9 @@
 // that bits do not depend on the number of blocks. A step does 4 MFLOP from 48 KB: bound by wgmma where K is large. A term of
 // rank 16 costs one of its k16 where K costs K/16.
 //
-// bfloat16 results without C leave in pieces of 16 bytes: the four threads that have a row's 32 columns exchange them.
+// Results pass through 20 KB of shared memory, 16 rows of 32 columns a warp at a time, and leave in pieces of 16 bytes.
 #include "device_sm90.cuh"
+#include "gemm_bf16.cuh"
 
 struct gemm_sm90_args {
   tensor_map a, b, a2, b2;
@@ -25,6 +26,10 @@ struct gemm_sm90_args {
 };
 
 enum { SM90_M = 128, SM90_N = 256, SM90_K = 64, SM90_STAGES = 4, SM90_GROUP = 8, SM90_A = SM90_M * SM90_K * 2, SM90_STEP = SM90_A + SM90_N * SM90_K * 2 };
+
+// Sums of a warp on their way to D have rows of 32, padded so that stores meet no bank twice; they lie behind the steps and the
+// barriers.
+enum { SM90_OUT = 32 + 8, SM90_OUTS = SM90_STAGES * SM90_STEP + 2 * SM90_STAGES * 8 };
 
 // sm90_tile is where tile i begins.
 DEVICE void sm90_tile(const gemm_sm90_args &args, i32 i, i32 &m0, i32 &n0) {
@@ -55,50 +60,30 @@ template <bool TA, bool TB, int N> DEVICE void sm90_multiply(f32 (&acc)[128], co
   wgmma_commit();
 }
 
-// sm90_exchange transposes: of four threads, thread t has in v[q] its part of piece q, and gets the four parts of piece t.
-DEVICE void sm90_exchange(u32 (&v)[4]) {
-  bool odd = threadIdx.x & 1, high = threadIdx.x & 2;
-  UNROLL for (int q = 0; q < 4; q += 2) {
-    u32 got = __shfl_xor_sync(0xffffffffu, odd ? v[q] : v[q + 1], 1);
-    if (odd) v[q] = got;
-    else v[q + 1] = got;
-  }
-  UNROLL for (int q = 0; q < 2; q++) {
-    u32 got = __shfl_xor_sync(0xffffffffu, high ? v[q] : v[q + 2], 2);
-    if (high) v[q] = got;
-    else v[q + 2] = got;
-  }
-}
-
-// sm90_bias is the bias of column n, of D's dtype.
-DEVICE f32 sm90_bias(const gemm_sm90_args &args, i32 n) { return args.bias && n < args.n ? load(args.bias, args.dcd, n) : 0.0f; }
-
-// sm90_store writes the sums of a warpgroup, whose rows begin at m0, to bfloat16 rows at multiples of 16 bytes, without C.
-DEVICE void sm90_store(const gemm_sm90_args &args, const f32 (&acc)[128], i32 m0, i32 n0) {
-  i32 t = (i32)threadIdx.x % 128, lane = t % 4, row0 = m0 + t / 32 * 16 + t % 32 / 4;
-  UNROLL for (int j = 0; j < 32; j += 4) {
-    f32 bias[4][2];
-    UNROLL for (int q = 0; q < 4; q++) UNROLL for (int i = 0; i < 2; i++) bias[q][i] = sm90_bias(args, n0 + 8 * (j + q) + 2 * lane + i);
-    UNROLL for (int h = 0; h < 2; h++) {
-      i32 m = row0 + 8 * h, n = n0 + 8 * (j + lane);
-      u32 v[4];
-      UNROLL for (int q = 0; q < 4; q++)
-        v[q] = f32_bf16x2(args.alpha * acc[4 * (j + q) + 2 * h] + bias[q][0], args.alpha * acc[4 * (j + q) + 2 * h + 1] + bias[q][1]);
-      sm90_exchange(v);
-      if (m < args.m && n < args.n) *(u32x4 *)((u16 *)args.d + (i64)m * args.ldd + n) = u32x4{v[0], v[1], v[2], v[3]};
+// sm90_store takes the sums of a warp, whose 16 rows begin at m0, to D: 32 columns at a time by way of shared memory.
+DEVICE void sm90_store(const gemm_sm90_args &args, const f32 (&acc)[128], f32 *out, i32 m0, i32 n0) {
+  i32 lane = (i32)threadIdx.x % 32;
+  bool wide_c = rows_wide(args.c, args.dcd, args.ldc), wide_d = rows_wide(args.d, args.dcd, args.ldd);
+  UNROLL for (int j = 0; j < 128; j += 16) {
+    UNROLL for (int i = 0; i < 16; i++) out[(lane / 4 + i / 2 % 2 * 8) * SM90_OUT + i / 4 * 8 + lane % 4 * 2 + i % 2] = acc[j + i];
+    __syncwarp();
+    for (i32 row = lane / 4; row < 16; row += 8) {
+      i32 m = m0 + row, n = n0 + 2 * j + lane % 4 * 8, left = args.n - n;
+      if (m >= args.m || left <= 0) continue;
+      f32 v[8], c[8];
+      load_up_to8(out, FLOAT32, row * SM90_OUT + lane % 4 * 8, 8, true, v);
+      UNROLL for (int i = 0; i < 8; i++) v[i] = args.alpha * v[i];
+      if (args.beta != 0) {
+        load_up_to8(args.c, args.dcd, (i64)m * args.ldc + n, left, wide_c, c);
+        UNROLL for (int i = 0; i < 8; i++) v[i] = fmaf(args.beta, c[i], v[i]);
+      }
+      if (args.bias) {
+        load_up_to8(args.bias, args.dcd, n, left, rows_wide(args.bias, args.dcd, 8), c);
+        UNROLL for (int i = 0; i < 8; i++) v[i] += c[i];
+      }
+      store_up_to8(args.d, args.dcd, (i64)m * args.ldd + n, left, wide_d, v);
     }
-  }
-}
-
-// sm90_store_any does so for any D, and adds C.
-DEVICE void sm90_store_any(const gemm_sm90_args &args, const f32 (&acc)[128], i32 m0, i32 n0) {
-  i32 t = (i32)threadIdx.x % 128, row0 = m0 + t / 32 * 16 + t % 32 / 4, col0 = n0 + 2 * (t % 4);
-  UNROLL for (int i = 0; i < 128; i++) {
-    i32 m = row0 + i / 2 % 2 * 8, n = col0 + i / 4 * 8 + i % 2;
-    if (m >= args.m || n >= args.n) continue;
-    f32 v = args.alpha * acc[i];
-    if (args.beta != 0) v = fmaf(args.beta, load(args.c, args.dcd, (i64)m * args.ldc + n), v);
-    store(args.d, args.dcd, (i64)m * args.ldd + n, v + sm90_bias(args, n));
+    __syncwarp();
   }
 }
 
@@ -132,7 +117,7 @@ template <bool TA, bool TB> DEVICE void gemm_sm90(const gemm_sm90_args &args) {
     return;
   }
   registers_up<232>();
-  bool wide = args.dcd == BFLOAT16 && args.beta == 0 && args.n % 8 == 0 && ((u64)args.d | (u64)(2 * args.ldd)) % 16 == 0;
+  i32 warp = (i32)threadIdx.x / 32 - 4;
   for (i32 tile = (i32)blockIdx.x; tile < tiles; tile += (i32)gridDim.x) {
     f32 acc[128];
     for (i32 s = 0; s < steps; s++, at++) {
@@ -151,9 +136,7 @@ template <bool TA, bool TB> DEVICE void gemm_sm90(const gemm_sm90_args &args) {
     wgmma_hold(acc);
     if (threadIdx.x % 32 == 0) mbarrier_arrive(empty + (at - 1) % SM90_STAGES);
     sm90_tile(args, tile, m0, n0);
-    m0 += (group - 1) * 64;
-    if (wide) sm90_store(args, acc, m0, n0);
-    else sm90_store_any(args, acc, m0, n0);
+    sm90_store(args, acc, shared<f32>(SM90_OUTS) + warp * 16 * SM90_OUT, m0 + warp * 16, n0);
   }
 }
 

@@ -47,7 +47,7 @@ func (p *planner) multiplySm90(g product) {
 	} else {
 		name += "n"
 	}
-	const shared = 4*(128+256)*64*2 + 2*4*8 // four steps of A and B, and two barriers each
+	const shared = 4*(128+256)*64*2 + 4*2*8 + 8*16*40*4 // four steps of A and B, two barriers each, results of 8 warps
 	launch(p, name, 384, shared, gemmSm90Args{
 		C: g.C.Ptr, Bias: g.Bias.Ptr, D: g.D.Ptr, Ldc: int64(g.C.LD), Ldd: int64(g.D.LD),
 		M: int32(m), N: int32(n), K: int32(k), K2: int32(k2), Dcd: int32(g.D.Dtype), Alpha: g.Alpha, Beta: g.Beta,
