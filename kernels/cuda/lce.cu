@@ -12,20 +12,20 @@ struct lce_compact_args {
 // One block.
 KERNEL(lce_compact, lce_compact_args, 1024, 1) {
   i32 *sums = shared<i32>(), thread = (i32)threadIdx.x, count = 0; // a sum a warp
-  for (i32 first = 0; first < args.tokens; first += 1024) {
+  for (i32 first = 0; first < args.tokens; first += (i32)blockDim.x) {
     i32 t = first + thread;
     u32 learnt = __ballot_sync(0xffffffffu, t < args.tokens && args.weights[t] != 0.0f);
     if (thread % 32 == 0) sums[thread / 32] = __popc(learnt);
     __syncthreads();
     i32 at = count + __popc(learnt & ((1u << thread % 32) - 1));
-    for (i32 w = 0; w < 32; w++) {
+    for (i32 w = 0; w < (i32)blockDim.x / 32; w++) {
       if (w < thread / 32) at += sums[w];
       count += sums[w];
     }
     if (learnt >> thread % 32 & 1 && at < args.most) args.index[at] = t;
     __syncthreads();
   }
-  for (i32 i = count + thread; i < args.most; i += 1024) args.index[i] = -1;
+  for (i32 i = count + thread; i < args.most; i += (i32)blockDim.x) args.index[i] = -1;
   if (thread == 0) *args.count = count;
 }
 

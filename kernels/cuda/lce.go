@@ -36,6 +36,9 @@ func logitRows(vocab int) int {
 	return min(2048, max(128, 256<<20/(4*vocab)/128*128))
 }
 
+// warps is n threads in whole warps, at most so many.
+func warps(n, most int) int { return min(most, (n+31)&^31) }
+
 // crossEntropy is one run of kernels.LinearCrossEntropy: the hidden states of the tokens that count are copied side by
 // side, and then logits, losses and gradients are made for some tokens at a time. How many tokens count is not known when
 // the plan is made: there are always steps for Most, and tokens that are not there are rows of zeros.
@@ -73,7 +76,7 @@ func planLinearCrossEntropy(p *planner, k kernels.Kernel, in, out []View) {
 		return
 	}
 	c.reserve(head)
-	launch(p, "lce_compact", 1024, 128, lceCompactArgs{
+	launch(p, "lce_compact", warps(c.tokens, 1024), 128, lceCompactArgs{
 		Weights: c.weights.Ptr, Index: c.index.Ptr, Count: c.count.Ptr, Tokens: int32(c.tokens), Most: int32(c.most),
 	}, 1)
 	for first := 0; first < c.most; first += c.rows {
@@ -131,7 +134,7 @@ func (c *crossEntropy) piece(first, n int) {
 	if c.product == kernels.BFloat16 {
 		dz.Dtype, dz.LD = c.product, 2*c.ld
 	}
-	launch(p, "lce_softmax", 512, 64, a, n)
+	launch(p, "lce_softmax", warps(blocks(c.vocab, 8), 512), 64, a, n)
 	if c.dhidden.Wanted() {
 		p.gemm(Gemm{A: dz, B: c.head, D: gradient, Alpha: 1})
 		launch(p, "lce_rows", 128, 0, lceRowsArgs{

@@ -14,8 +14,6 @@ struct lce_softmax_args {
   f32 cap, pad;         // 0 for none
 };
 
-enum { SOFTMAX_THREADS = 512, SOFTMAX_STEP = SOFTMAX_THREADS * 8 };
-
 // Probabilities below e^LEAST count as 0 in the gradient, as on the processor.
 #define LEAST (-60.0f)
 
@@ -35,7 +33,7 @@ struct softmax_stats {
 // The statistics of the row, in every thread. A NaN passes by the maximum and reaches the sum.
 DEVICE softmax_stats lce_stats(const lce_softmax_args &args, const f32 *z, f32 *scratch) {
   softmax_stats s = {-3.4028235e38f, 0.0f};
-  for (i32 c = (i32)threadIdx.x * 8; c < args.vocab; c += SOFTMAX_STEP) {
+  for (i32 c = (i32)threadIdx.x * 8; c < args.vocab; c += (i32)blockDim.x * 8) {
     f32 v[8], slope, top = s.max;
     load8(z, FLOAT32, c, args.vocab, v);
     UNROLL for (int j = 0; j < 8; j++) {
@@ -53,7 +51,7 @@ DEVICE softmax_stats lce_stats(const lce_softmax_args &args, const f32 *z, f32 *
 // No gradient: the row's part in all sums is 0.
 DEVICE void lce_nothing(const lce_softmax_args &args, f32 *z) {
   f32 v[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  for (i32 c = (i32)threadIdx.x * 8; args.dz && c < args.vocab; c += SOFTMAX_STEP) store8(z, args.dz, c, args.vocab, v);
+  for (i32 c = (i32)threadIdx.x * 8; args.dz && c < args.vocab; c += (i32)blockDim.x * 8) store8(z, args.dz, c, args.vocab, v);
 }
 
 KERNEL(lce_softmax, lce_softmax_args, 512, 2) {
@@ -75,7 +73,7 @@ KERNEL(lce_softmax, lce_softmax_args, 512, 2) {
   }
   if (!args.dz) return;
   f32 inverse = 1.0f / s.sum, least = LEAST + logf(s.sum);
-  for (i32 first = 0; first < args.vocab; first += SOFTMAX_STEP) {
+  for (i32 first = 0; first < args.vocab; first += (i32)blockDim.x * 8) {
     i32 c = first + (i32)threadIdx.x * 8;
     f32 v[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     if (c < args.vocab) load8(z, FLOAT32, c, args.vocab, v);
