@@ -21,10 +21,10 @@ all: $(EMU)/libemu.so $(KERNELS) $(CHECKS) $(FACES)
 
 $(EMU)/obj/%.o: $(DIR)/emu/%.cpp $(DIR)/emu/build.mk
 	@mkdir -p $(@D)
-	$(CXX) $(EMUFLAGS) -O3 -fvisibility=default -MMD -MP -c $< -o $@
+	$(CXX) $(EMUFLAGS) -O3 -flto -fvisibility=hidden -MMD -MP -c $< -o $@
 
 $(EMU)/libemu.so: $(CORE:%=$(EMU)/obj/%.o)
-	$(CXX) -shared -Wl,-z,defs -o $@.$$PPID $^ -pthread -ldl
+	$(CXX) $(EMUFLAGS) -O3 -flto -shared -Wl,-z,defs -o $@.$$PPID $^ -pthread -ldl
 	mv $@.$$PPID $@
 
 # A library stands under another name until it is whole.

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#pragma GCC visibility push(default)
 struct emu_dim3 { uint32_t x, y, z; };
 struct emu_block_view {
   emu_dim3 block_idx, block_dim, grid_dim;
@@ -72,6 +73,8 @@ void emu_wgmma(float *d, uint32_t n, const uint32_t *a, uint64_t a_desc, uint64_
 // emu_misaligned ends the launch: p is no multiple of size.
 void emu_misaligned(const void *p, uint32_t size);
 }
+
+#pragma GCC visibility pop
 
 EMU_INLINE void __syncthreads() { emu_barrier(0, 0, true); }
 EMU_INLINE void __syncwarp(uint32_t mask = 0xffffffffu) { emu_syncwarp(mask); }

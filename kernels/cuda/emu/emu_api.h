@@ -3,6 +3,7 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -25,3 +26,4 @@ int emu_function(const char *func, size_t *args_bytes, uint32_t *most_threads);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop

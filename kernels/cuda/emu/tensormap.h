@@ -23,7 +23,7 @@ typedef struct {
 
 // emu_encode_tensor_map fills map within the limits that the manual of cuTensorMapEncodeTiled gives; strides has rank-1
 // elements. It returns 0, or -1 with the limit that is passed in err.
-int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, int32_t floats, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides,
+__attribute__((visibility("default"))) int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, int32_t floats, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides,
                           const uint32_t *box, uint32_t swizzle, char *err, size_t errlen);
 
 #ifdef __cplusplus

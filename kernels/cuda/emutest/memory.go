@@ -24,7 +24,7 @@ type Memory struct {
 	first int // of Bytes in all
 }
 
-// Alloc is a new buffer of n bytes.
+// Alloc is a new buffer of n zero bytes.
 func Alloc(n int) *Memory {
 	data := (n+255)/page*page + page // at least one byte before it
 	all, err := syscall.Mmap(-1, 0, data+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
@@ -34,24 +34,30 @@ func Alloc(n int) *Memory {
 	if err := syscall.Mprotect(all[data:], syscall.PROT_NONE); err != nil {
 		panic(fmt.Sprintf("emutest: %v", err))
 	}
-	for i := range all[:data] {
-		all[i] = fence
-	}
 	first := (data - n) &^ 15
 	m := &Memory{Bytes: all[first : first+n : first+n], all: all, first: first}
+	for _, around := range m.around() {
+		for i := range around {
+			around[i] = fence
+		}
+	}
 	m.Ptr = cuda.Ptr(uintptr(unsafe.Pointer(unsafe.SliceData(all)))) + cuda.Ptr(first)
-	clear(m.Bytes)
 	return m
+}
+
+// around is what lies in the pages of m beside it.
+func (m *Memory) around() [2][]byte {
+	return [2][]byte{m.all[:m.first], m.all[m.first+len(m.Bytes) : len(m.all)-page]}
 }
 
 // Free gives the memory back and says whether something was written around it.
 func (m *Memory) Free() error {
-	data := len(m.all) - page
 	var err error
-	for i, b := range m.all[:data] {
-		if b != fence && (i < m.first || i >= m.first+len(m.Bytes)) {
-			err = fmt.Errorf("a kernel writes at byte %d of a buffer of %d", i-m.first, len(m.Bytes))
-			break
+	for n, around := range m.around() {
+		for i, b := range around {
+			if b != fence && err == nil {
+				err = fmt.Errorf("a kernel writes at byte %d of a buffer of %d", i-m.first+n*(m.first+len(m.Bytes)), len(m.Bytes))
+			}
 		}
 	}
 	syscall.Munmap(m.all)
