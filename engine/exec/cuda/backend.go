@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"attune/engine/exec"
 	"attune/kernels"
@@ -31,6 +32,7 @@ type Backend struct {
 	target                   cuda.Target
 	stream                   cu.Stream
 	functions                map[string]*function
+	mapper                   unsafe.Pointer // the driver's function for tensor maps, once one is needed
 	lt                       *lt
 	pool                     pool
 	ring                     ring

@@ -57,7 +57,7 @@ func (b *Backend) launch(l *cuda.Launch) error {
 		f.shared = l.Shared
 	}
 	for _, m := range l.Maps {
-		if err := encode(l.Args, m); err != nil {
+		if err := b.encode(l.Args, m); err != nil {
 			return fmt.Errorf("%s: a map of %v%v: %w", l.Func, m.Dtype, m.Dims, err)
 		}
 	}
@@ -70,16 +70,21 @@ func (b *Backend) launch(l *cuda.Launch) error {
 }
 
 // encode writes a tensor map where the arguments have room for it.
-func encode(args []byte, m cuda.TensorMap) error {
+func (b *Backend) encode(args []byte, m cuda.TensorMap) error {
 	rank := len(m.Dims)
 	if m.At < 0 || m.At+C.sizeof_CUtensorMap > len(args) || len(m.Strides) != rank-1 || len(m.Box) != rank {
 		return fmt.Errorf("%d strides and a box of %d at byte %d of %d", len(m.Strides), len(m.Box), m.At, len(args))
+	}
+	if b.mapper == nil {
+		if err := result(C.attune_tensor_maps(&b.mapper)); err != nil {
+			return err
+		}
 	}
 	dtype := C.int(4)
 	if m.Dtype == kernels.BFloat16 {
 		dtype = 2
 	}
 	strides := append(append([]uint64(nil), m.Strides...), 0) // rank 1 has none, C takes an address
-	return result(C.attune_tensor_map(unsafe.Pointer(&args[m.At]), dtype, C.uint64_t(m.Ptr), C.uint(rank),
+	return result(C.attune_tensor_map(b.mapper, unsafe.Pointer(&args[m.At]), dtype, C.uint64_t(m.Ptr), C.uint(rank),
 		(*C.uint64_t)(&m.Dims[0]), (*C.uint64_t)(&strides[0]), (*C.uint32_t)(&m.Box[0]), C.int(m.Swizzle)))
 }

@@ -12,5 +12,11 @@ CUresult attune_launch(CUfunction f, const unsigned grid[3], const unsigned bloc
 // launches it has.
 CUresult attune_graph(CUstream s, CUgraphExec *exec, size_t *nodes);
 
-// attune_tensor_map writes a CUtensorMap for a tensor of rank dims; dtype is 4 (float32) or 2 (bfloat16) bytes.
-CUresult attune_tensor_map(void *dst, int dtype, uint64_t address, unsigned rank, const uint64_t *dims, const uint64_t *strides, const uint32_t *box, int swizzle);
+// attune_tensor_maps gives the driver's function for tensor maps. It is asked for at run time: were it linked to, drivers
+// without it could not start a program that needs it on Hopper only.
+CUresult attune_tensor_maps(void **function);
+
+// attune_tensor_map writes a CUtensorMap by that function, for a tensor of a rank up to 5 whose elements take dtype bytes:
+// 4 (float32) or 2 (bfloat16).
+CUresult attune_tensor_map(void *function, void *dst, int dtype, uint64_t address, unsigned rank, const uint64_t *dims, const uint64_t *strides, const uint32_t *box,
+                           int swizzle);
