@@ -3,7 +3,7 @@
 //
 // 256 threads make a tile of 128x128 (8x8 a thread) or, where such tiles are too few to fill a device, 64x64 (4x4), in
 // steps of 16 k. The next step is read into registers while the current one is multiplied; shared memory holds two steps:
-// 33 KB (17 KB). A step of the large tile is 64*16 multiply-adds and 8*16 loads of 16 bytes from shared memory a thread, so
+// 33 KB (17 KB). A step of the large tile is 64*16 multiply-adds and 4*16 loads of 16 bytes from shared memory a thread, so
 // the bound is the rate of fmaf.
 #include "device.cuh"
 
