@@ -7,10 +7,13 @@ build: ## bin/attune
 cuda: build ## bin/attune-cuda beside it, which attune becomes on a GPU; kernels for four architectures, as kernels/cuda/cubin/report.tsv tells
 	eval "$$(scripts/cuda-toolchain.sh)" && \
 	go run ./kernels/cuda/compile && \
-	go build -tags gpu -trimpath -ldflags '-s -w' -o bin/attune-cuda ./cmd/attune
+	go build -tags gpu -ldflags '-s -w' -o bin/attune-cuda ./cmd/attune
 
 emu: ## .cache/emu: the kernels and the driver emulated on the processor, for tests (g++)
 	$(MAKE) -j2 -f kernels/cuda/emu/build.mk
+
+gpu-check: cuda ## gpu-check/, the folder that scripts/gpu-check.sh takes to a machine with a GPU
+	scripts/gpu/folder.sh
 
 demo: build ## the main job, small: a base model, an adapter, a verdict; about a minute on 2 cores, all in demo-out/
 	rm -rf demo-out

@@ -30,8 +30,9 @@ type object struct {
 			Rules []struct {
 				Action      string
 				OnExitCodes struct {
-					ContainerName, Operator string
-					Values                  []int
+					ContainerName string `yaml:"containerName"`
+					Operator      string
+					Values        []int
 				} `yaml:"onExitCodes"`
 			}
 		} `yaml:"podFailurePolicy"`
