@@ -1,12 +1,9 @@
 package cuda_test
 
 import (
-	"strings"
 	"testing"
 
 	"attune/engine/op/optest"
-	"attune/kernels"
-	"attune/kernels/cpu"
 	"attune/kernels/cuda"
 	"attune/kernels/cuda/emutest"
 )
@@ -26,35 +23,8 @@ func TestSuite(t *testing.T) {
 	} {
 		t.Run(target.name, func(t *testing.T) {
 			optest.Run(t, func(t testing.TB, threads int) optest.Backend {
-				e := emutest.Open(t, target.Target, emutest.Options{Seed: uint64(threads - 1), Async: threads == 3})
-				host, err := cpu.New(cpu.Options{Threads: 1})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return unfinished{e, host}
+				return emutest.Open(t, target.Target, emutest.Options{Seed: uint64(threads - 1), Async: threads == 3})
 			})
 		})
 	}
-}
-
-// unfinished passes over the operations that cuda does not have yet.
-type unfinished struct {
-	*emutest.Emulator
-	host *cpu.Engine
-}
-
-func (u unfinished) Run(k kernels.Kernel, in, out []optest.View) error {
-	err := u.Emulator.Run(k, in, out)
-	if err == nil || !strings.HasSuffix(err.Error(), "no kernel on cuda") {
-		return err
-	}
-	views := func(vs []optest.View) []cpu.View {
-		to := make([]cpu.View, len(vs))
-		for i, v := range vs {
-			to[i] = cpu.View(v)
-		}
-		return to
-	}
-	ins, outs := views(in), views(out)
-	return u.host.Run(k, ins, outs, make([]byte, u.host.Scratch(k, ins, outs)))
 }
