@@ -19,11 +19,11 @@ import (
 
 // recording is an executable CUDA graph.
 type recording struct {
-	owner *Backend
-	graph C.CUgraphExec
-	first string // the step that its launches begin with
-	nodes int
-	bytes int64
+	owner       *Backend
+	graph       C.CUgraphExec
+	first, last string // the first and the last of its launches
+	nodes       int
+	bytes       int64
 }
 
 // Record implements exec.Recorder: the stream captures what would be launched. Scratch and operands are named by address,
@@ -38,8 +38,8 @@ func (b *Backend) Record(launches []exec.Launch) (exec.Recording, error) {
 		steps = append(steps, more...)
 	}
 	r := &recording{owner: b}
-	if len(launches) > 0 {
-		r.first = launches[0].Kernel.Name()
+	if n := len(launches); n > 0 {
+		r.first, r.last = launches[0].Kernel.Name(), launches[n-1].Kernel.Name()
 	}
 	if err := b.do(func() error { return b.record(r, steps) }); err != nil {
 		return nil, fmt.Errorf("record %d launches: %w", len(launches), err)
@@ -85,6 +85,7 @@ func (r *recording) Queue() error {
 	b := r.owner
 	return b.do(func() error {
 		b.note(r.first)
+		b.note(r.last)
 		if err := result(C.cuGraphLaunch(r.graph, streamOf(b.stream))); err != nil {
 			return b.blame(fmt.Errorf("launch a recording of %d kernels: %w", r.nodes, err))
 		}
@@ -99,13 +100,10 @@ func (r *recording) Bytes() int64 { return r.bytes }
 func (r *recording) Close() error {
 	b := r.owner
 	return b.do(func() error {
-		if r.graph == nil {
-			return nil
+		if r.graph == nil || b.broken != nil {
+			return nil // what is broken goes with the context; its first failure was told
 		}
-		err := b.wait()
-		if failed := result(C.cuGraphExecDestroy(r.graph)); err == nil {
-			err = failed
-		}
+		err := errors.Join(b.wait(), b.blame(result(C.cuGraphExecDestroy(r.graph))))
 		r.graph = nil
 		return err
 	})

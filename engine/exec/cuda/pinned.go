@@ -184,7 +184,12 @@ func (b *Backend) HostAlloc(n int64) (memory []byte, free func() error, err erro
 	b.hosts.Store(start, start+uintptr(len(memory)))
 	return memory[:n], func() error {
 		b.hosts.Delete(start)
-		return b.do(func() error { return cu.MemFreeHost(unsafe.Pointer(unsafe.SliceData(memory))) })
+		return b.do(func() error {
+			if b.broken != nil {
+				return nil
+			}
+			return b.blame(cu.MemFreeHost(unsafe.Pointer(unsafe.SliceData(memory))))
+		})
 	}, nil
 }
 
