@@ -1,5 +1,6 @@
 # attune: `make build` makes it, `make demo` shows it, `make test` checks it. Only Go is needed; with gcc the tuned kernels are built too.
-.PHONY: build demo test emu lint clean
+# `make cuda` makes it for NVIDIA GPUs and needs gcc, but neither a GPU nor a CUDA toolkit.
+.PHONY: build cuda emu gpu-check demo test lint clean
 
 build: ## bin/attune
 	go build -o bin/attune ./cmd/attune
@@ -9,7 +10,7 @@ cuda: build ## bin/attune-cuda beside it, which attune becomes on a GPU; kernels
 	go run ./kernels/cuda/compile && \
 	go build -tags gpu -ldflags '-s -w' -o bin/attune-cuda ./cmd/attune
 
-emu: ## .cache/emu: the kernels and the driver emulated on the processor, for tests (g++)
+emu: ## .cache/emu: the kernels and the driver emulated on the processor (g++); tests use it by ATTUNE_TEST_EMU=.cache/emu
 	$(MAKE) -j2 -f kernels/cuda/emu/build.mk
 
 gpu-check: cuda ## gpu-check/, the folder that scripts/gpu-check.sh takes to a machine with a GPU
@@ -27,13 +28,10 @@ demo: build ## the main job, small: a base model, an adapter, a verdict; about a
 test: ## every test that needs nothing but Go
 	go test -timeout 30m ./...
 
-emu: ## the emulator of a GPU, into .cache/emu; tests use it by ATTUNE_TEST_EMU=.cache/emu
-	$(MAKE) -f kernels/cuda/emu/build.mk
-
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean:
-	rm -rf bin demo-out
+	rm -rf bin demo-out gpu-check kernels/cuda/cubin/report.tsv kernels/cuda/cubin/archives/*.zip
