@@ -31,7 +31,7 @@ template <class A> DEVICE f32 att_score(const A &args, f32 product, f32 &slope) 
   slope = 1.0f;
   f32 x = product * args.inner;
   if (!args.capped) return x;
-  f32 th = 1.0f - 2.0f / (1.0f + exp2_approx(x));
+  f32 th = fmaf(-2.0f, rcp_approx(1.0f + exp2_approx(x)), 1.0f);
   slope = fmaf(-th, th, 1.0f);
   return th * args.outer;
 }

@@ -18,7 +18,11 @@ func planAttentionBwd(p *planner, kernel kernels.Kernel, in, out []View) {
 	launch(p, "att_delta", 256, 0, a, blocks(int(a.Rows)*int(a.Heads), 8))
 
 	if bfloat16s(a.Tq, a.Tk, a.Tv, a.To, a.Tdout, a.Tdq, a.Tdk, a.Tdv) {
-		a.backward(p)
+		if a.hopper(p) && a.Dh < widestHead && a.Capped == 0 { // others' sums have no room in its registers
+			a.backwardHopper(p)
+		} else {
+			a.backward(p)
+		}
 		return
 	}
 	s := a.float32Tile()

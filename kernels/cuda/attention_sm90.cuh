@@ -21,7 +21,7 @@ template <int ROWS> DEVICE u64 att_down(const u8 *tile, i32 r) { return matrix_m
 // att_clean makes the rows of a loaded tile 0 that lie outside of [0, end) or are padding, whatever they hold: products of 0
 // and NaN would spread it. Row r is thread r's. wgmma sees it after fence_async and a barrier.
 template <int DH, int ROWS> DEVICE void att_clean(u8 *tile, i32 thread, i32 t0, i32 end, const i32 *marks) {
-  if (thread >= ROWS || (t0 + thread < end && !(marks && marks[t0 + thread] < 0))) return;
+  if ((u32)thread >= ROWS || (t0 + thread < end && !(marks && marks[t0 + thread] < 0))) return;
   UNROLL for (int part = 0; part < DH / 64; part++)
     for (int c = 0; c < 8; c++) *(u32x4 *)(tile + part * ROWS * 128 + thread * 128 + c * 16) = u32x4{0, 0, 0, 0};
 }

@@ -43,6 +43,53 @@ func (a *attArgs) forwardHopper(p *planner) {
 		headMap(2, a.V, a.Keys, a.Kv, a.Dh, keys))
 }
 
+type attBwdSm90Args struct {
+	Mx1, Mx2, My1, My2, Mstat   tensorMap
+	To1, To2                    Ptr
+	Stat                        Ptr
+	Lo, Hi, Last                Ptr
+	Tokens, Heads, Kv, Dh, Rows int32
+	Scale, Inner                float32
+	_                           [13]int32
+}
+
+// backwardHopper is backward by the kernels for Hopper.
+func (a *attArgs) backwardHopper(p *planner) {
+	t := a.tile()
+	const stages = 2
+	args := attBwdSm90Args{
+		Stat: a.Stat, Lo: a.Lo, Hi: a.Hi, Last: a.Last, Tokens: a.Tokens, Heads: a.Heads, Kv: a.Kv, Dh: a.Dh, Rows: a.Rows,
+		Scale: a.Scale, Inner: a.Inner,
+	}
+	pass := func(name string, heads int32, moving, stat int, maps ...TensorMap) {
+		shared := t.bytes(2*attRows+stages*2*moving) + stages*stat + (1+2*stages)*8
+		launch(p, t.name(name)+"_sm90", 384, shared, args, int(heads), blocks(int(a.Tokens), attRows))
+		p.maps(maps...)
+	}
+	queries := func(i, rows int) []TensorMap {
+		return []TensorMap{headMap(i, a.Q, a.Tokens, a.Heads, a.Dh, rows), headMap(i+1, a.Dout, a.Tokens, a.Heads, a.Dh, rows)}
+	}
+	keys := func(i, rows int) []TensorMap {
+		return []TensorMap{headMap(i, a.K, a.Tokens, a.Kv, a.Dh, rows), headMap(i+1, a.V, a.Tokens, a.Kv, a.Dh, rows)}
+	}
+	if a.Tdk != 0 || a.Tdv != 0 {
+		const moving = 64
+		args.To1, args.To2 = a.Dk, a.Dv
+		pass("att_dkdv", a.Kv, moving, 8*moving, append(append(keys(0, attRows), queries(2, moving)...), TensorMap{
+			At: 4 * len(tensorMap{}), Ptr: a.Stat, Dtype: kernels.Float32,
+			Dims: []uint64{2 * uint64(a.Rows), uint64(a.Heads)}, Strides: []uint64{8 * uint64(a.Rows)}, Box: []uint32{2 * moving, 1},
+		})...)
+	}
+	if a.Tdq != 0 {
+		moving := 128
+		if t.width > 64 {
+			moving = 96
+		}
+		args.To1, args.To2 = a.Dq, 0
+		pass("att_dq", a.Heads, moving, 0, append(queries(0, attRows), keys(2, moving)...)...)
+	}
+}
+
 // maps are those of the launch planned last.
 func (p *planner) maps(maps ...TensorMap) {
 	if p.err == nil {

@@ -190,3 +190,15 @@ DEVICE f32 exp2_approx(f32 x) {
   return y;
 #endif
 }
+
+// rcp_approx is 1/x to 1 unit in the last place, denormal results and inputs 0: one instruction, where a division may call a
+// function.
+DEVICE f32 rcp_approx(f32 x) {
+#ifdef EMULATOR
+  return 1.0f / x;
+#else
+  f32 y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
