@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 static const size_t page = 4096, align = 256, small = 1 << 20, driver_page = 2 << 20;
-static const size_t marked = 4 << 20; // of larger ones only so much is filled: memory that nobody uses costs nothing
+static const size_t marked = 1 << 20; // of larger ones only so much is filled: memory that nobody uses costs nothing
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
