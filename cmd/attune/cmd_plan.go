@@ -94,6 +94,9 @@ func (j *job) describe() (planReport, error) {
 	}
 	plan, err := j.compile(free)
 	if errors.Is(err, exec.ErrMemory) {
+		if j.device.Discrete {
+			err = fmt.Errorf("on the device: %w", err)
+		}
 		err = fmt.Errorf("%w; %s", err, j.lessMemory())
 	}
 	if err != nil {
