@@ -92,7 +92,7 @@ func (b *Backend) open(o Options) error {
 		case errors.Is(err, exec.ErrMemory):
 			return err
 		case err != nil:
-			b.warning = fmt.Sprintf("matrix products by attune's own kernels, which are slower: no cuBLASLt opens; say by %s where it is:\n%v", nvidia.LibrariesEnv, err)
+			b.warning = fmt.Sprintf("matrix products by attune's own kernels, which are slower: no cuBLASLt opens; say by %s where it is (%v)", nvidia.LibrariesEnv, err)
 		default:
 			matmul = "cublasLt " + b.lt.version
 		}

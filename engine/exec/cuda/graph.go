@@ -52,8 +52,8 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 	if err != nil {
 		return b.blame(err)
 	}
-	// Thread-local: what other threads of the process do with the driver is no part of it and does not end it.
-	if err := result(C.cuStreamBeginCapture(streamOf(b.stream), C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)); err != nil {
+	// Relaxed: a library may load kernels at their first use, which is no part of the graph and need not end it.
+	if err := result(C.cuStreamBeginCapture(streamOf(b.stream), C.CU_STREAM_CAPTURE_MODE_RELAXED)); err != nil {
 		return b.blame(err)
 	}
 	stepErr := b.run(steps)

@@ -10,6 +10,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"attune/kernels"
@@ -38,14 +39,14 @@ func workspaceBytes(cc int) int64 {
 
 // openLt takes the first of the libraries that opens.
 func (b *Backend) openLt(paths []string) error {
-	var why []error
+	var why []string
 	for _, path := range paths {
 		l := &lt{library: (*C.lt_library)(C.calloc(1, C.sizeof_lt_library)), plans: map[C.lt_shape]*C.lt_plan{}, bytes: workspaceBytes(b.cc)}
 		name := C.CString(path)
 		failed := C.lt_open(l.library, name)
 		C.free(unsafe.Pointer(name))
 		if failed != nil {
-			why = append(why, fmt.Errorf("%s: %s", path, C.GoString(failed)))
+			why = append(why, path+": "+C.GoString(failed))
 			C.free(unsafe.Pointer(l.library))
 			continue
 		}
@@ -60,7 +61,7 @@ func (b *Backend) openLt(paths []string) error {
 		b.lt = l
 		return nil
 	}
-	return errors.Join(why...)
+	return errors.New(strings.Join(why, "; "))
 }
 
 func (l *lt) close() error {
