@@ -39,7 +39,7 @@ struct Thread : emu_thread_view {
   u32 mask = 0;
   const void *site = nullptr; // its address in the kernel
   void *arg = nullptr;
-  u32 group = 0, waited = 0; // of cp.async: the one being collected, and how many have been waited for
+  u32 group = 0; // of cp.async: the one that is being collected
   std::vector<Copy> copies;
 };
 
@@ -71,7 +71,6 @@ struct Launch {
   u64 blocks, stride, first; // block i in order is (i*stride + first) % blocks
   std::atomic<u64> next{0};
   std::atomic<bool> failed{false};
-  std::atomic<int> running{0};
   std::string error;
 };
 

@@ -96,6 +96,8 @@ static void check_load(Block &b, const Load &l, u32 rank, const void *site) {
   if (m.swizzle && row != m.swizzle) fail("TMA of rows of %u bytes, swizzled by %u, at %s", row, m.swizzle, where(site).c_str());
   if (!in_shared(l.dst, l.bytes) || (u32)(l.dst - b.shared) % align)
     fail("TMA of %u bytes to byte %td of %u bytes of shared memory; it needs a multiple of %u, at %s", l.bytes, l.dst - b.shared, b.launch->shared, align, where(site).c_str());
+  if (memcmp(l.dst, b.hopper->seen.data() + (l.dst - b.shared), l.bytes) != 0)
+    fail("TMA to byte %td of shared memory, which threads have written without fence_async after it, at %s", l.dst - b.shared, where(site).c_str());
 }
 
 } // namespace emu

@@ -173,7 +173,7 @@ void begin_threads(Block &b) {
     t.in = &b;
     t.warp = &b.warp[i / 32];
     t.op = Op::none;
-    t.group = t.waited = 0;
+    t.group = 0;
     t.copies.clear();
   }
   for (u32 i = 0; i < b.warps; i++) {

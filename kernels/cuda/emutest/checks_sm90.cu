@@ -128,7 +128,7 @@ KERNEL(check_written, check90_args, 128, 1) {
 }
 
 // mode is the mistake: 1 waits for bytes that do not come, 2 no mbarrier_init_fence, 3 an arrival too many, 4 no wait before
-// the end, 5 no mbarrier there, 6 reads without a wait, 7 the barrier is written over.
+// the end, 5 no mbarrier there, 6 reads without a wait, 7 the barrier is written over, 8 the box is written before.
 KERNEL(check_loaded, check90_args, 32, 1) {
   u64 *bar = shared<u64>();
   u8 *box = shared<u8>(1024);
@@ -138,6 +138,7 @@ KERNEL(check_loaded, check90_args, 32, 1) {
     mbarrier_expect(bar, args.mode == 1 ? 8200 : 8192);
     if (args.mode == 3) mbarrier_arrive(bar);
     if (args.mode == 7) *bar = 0;
+    if (args.mode == 8) box[5] = 0;
     tma_load_2d(box, &args.a, 0, 0, args.mode == 5 ? bar + 1 : bar);
   }
   __syncwarp();

@@ -214,6 +214,7 @@ func TestMistakesOfSm90AreCaught(t *testing.T) {
 		{"check_loaded", 4, true, "1 loads by TMA that nobody has waited for"},
 		{"check_loaded", 5, false, "no mbarrier at byte 8"},
 		{"check_loaded", 7, false, "has been written over"},
+		{"check_loaded", 8, false, "TMA to byte 1024 of shared memory, which threads have written without fence_async"},
 	} {
 		for _, o := range orders {
 			if c.async && !o.Async {
