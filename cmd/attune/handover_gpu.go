@@ -20,7 +20,9 @@ func handOver(context.Context, streams, string) error {
 }
 
 // handOverTo is the same.
-func handOverTo(ctx context.Context, s streams, device string, _ gpuSearch) error { return handOver(ctx, s, device) }
+func handOverTo(ctx context.Context, s streams, device string, _ gpuSearch) error {
+	return handOver(ctx, s, device)
+}
 
 // cudaProgram is this one.
 func cudaProgram() (string, error) { return os.Executable() }
