@@ -1,7 +1,7 @@
 // kernels.AttentionBwd in bfloat16 on Hopper: the two passes of att_bwd.cu by TMA and wgmma. A block has 128 fixed rows (k and v
 // for dk and dv, q and do for dq), 64 of them with each of two consumers; a warpgroup of its own loads tiles of BN moving rows,
-// STAGES ahead. A consumer has the products of its next tile issued before those of the last are done, and makes p while do.v
-// runs. Each sum is one consumer's, in the order of the tiles, so nothing depends on what finishes first.
+// STAGES ahead. A consumer makes p while do.v runs, and has the products of its next tile issued before those of the last are done,
+// but for dk and dv at Dh 128, where registers are short: there one consumer's products run under the other's p. Each sum is one consumer's, in the order of the tiles, so nothing depends on what finishes first.
 //
 // Arithmetic at Dh 128, 64 moving rows, cycles of the tensor cores: 2*256 for s and do.v, whose operands come from shared
 // memory just as fast, 2*256 for dk and dv, 256 powers of 2 in the special function unit. dq is two of 512 and one of 512 for
@@ -24,6 +24,8 @@ enum { ATT_CLEANED = 1, ATT_STORE = 2 };
 // KEYS: the fixed rows are keys, and there are sums of p times the second moving tile, too.
 template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const att_bwd_sm90_args &args) {
   constexpr int BM = 128, FIXED = BM * DH * 2, TILE = BN * DH * 2, STAT = KEYS ? BN * 8 : 0;
+  // Whether the products of a tile begin while those of the last are under way: p and ds of both have to be held.
+  constexpr bool OVERLAP = !(KEYS && DH == 128);
   u8 *x1 = shared<u8>(), *x2 = x1 + FIXED, *y = x2 + FIXED, *stats = y + STAGES * 2 * TILE;
   u64 *fixed = (u64 *)(stats + STAGES * STAT), *full = fixed + 1, *empty = full + STAGES;
   i32 group = args.heads / args.kv, head = blockIdx.x, kv = KEYS ? head : head / group;
@@ -96,7 +98,7 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
     bool inner = t0 >= span.inner_lo && t0 + BN <= span.inner_hi;
     if (!inner) {
       att_clean<DH, BN>(y1, threadIdx.x - 128, t0, args.tokens, args.lo);
-      if (KEYS) att_clean<DH, BN>(y2, threadIdx.x - 256, t0, args.tokens, args.lo);
+      att_clean<DH, BN>(y2, threadIdx.x - 256, t0, args.tokens, args.lo);
       fence_async();
       bar_sync(ATT_CLEANED, 256);
     }
@@ -109,20 +111,31 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
     wgmma_commit();
     wgmma_wait<1>();
     wgmma_hold(s);
-    if (before >= 0) mbarrier_arrive(empty + before); // its products came before s
+    if (OVERLAP && before >= 0) mbarrier_arrive(empty + before); // its products came before s
 
     // p, while do.v is made; operands of products are set when none is under way, or the compiler waits for each of them.
-    i32 column = t0 + 2 * (lane % 4);
-    auto sees = [&](int e) {
-      i32 r = e / 2 % 2, t = column + e / 4 * 8 + e % 2;
-      return inner || (t >= lo[r] && t < hi[r]);
-    };
-    auto lse_of = [&](int e) { return KEYS ? stat[e / 4 * 16 + e % 2 * 2] : lse[e / 2 % 2]; };
-    auto delta_of = [&](int e) { return KEYS ? stat[e / 4 * 16 + e % 2 * 2 + 1] : delta[e / 2 % 2]; };
-    UNROLL for (int e = 0; e < BN / 2; e++) s[e] = sees(e) ? exp2_approx(fmaf(s[e], args.inner, -lse_of(e))) : 0.0f;
+    UNROLL for (int e = 0; e < BN / 2; e += 4) {
+      f32x4 pair = KEYS ? *(const f32x4 *)(stat + e * 4) : f32x4{lse[0], 0, lse[1], 0};
+      s[e] = exp2_approx(fmaf(s[e], args.inner, -pair.x));
+      s[e + 1] = exp2_approx(fmaf(s[e + 1], args.inner, KEYS ? -pair.z : -pair.x));
+      s[e + 2] = exp2_approx(fmaf(s[e + 2], args.inner, KEYS ? -pair.x : -pair.z));
+      s[e + 3] = exp2_approx(fmaf(s[e + 3], args.inner, -pair.z));
+    }
+    if (!inner) {
+      UNROLL for (int e = 0; e < BN / 2; e++) {
+        i32 r = e / 2 % 2, t = t0 + 2 * (lane % 4) + e / 4 * 8 + e % 2;
+        if (t < lo[r] || t >= hi[r]) s[e] = 0;
+      }
+    }
     wgmma_wait<0>();
     wgmma_hold(dp);
-    UNROLL for (int e = 0; e < BN / 2; e++) dp[e] = sees(e) ? s[e] * (dp[e] - delta_of(e)) : 0.0f; // not 0 * NaN
+    UNROLL for (int e = 0; e < BN / 2; e += 4) {
+      f32x4 pair = KEYS ? *(const f32x4 *)(stat + e * 4) : f32x4{0, delta[0], 0, delta[1]};
+      dp[e] = s[e] * (dp[e] - pair.y);
+      dp[e + 1] = s[e + 1] * (dp[e + 1] - (KEYS ? pair.w : pair.y));
+      dp[e + 2] = s[e + 2] * (dp[e + 2] - (KEYS ? pair.y : pair.w));
+      dp[e + 3] = s[e + 3] * (dp[e + 3] - pair.w);
+    }
     if (KEYS) {
       UNROLL for (int kk = 0; kk < BN / 16; kk++) att_pack(p[kk], s, kk);
     }
@@ -136,6 +149,12 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
       wgmma_ra<DH, 1>(sum1, ds[kk], down1 + kk * 128, 1);
     }
     wgmma_commit();
+    if (!OVERLAP) {
+      wgmma_wait<0>();
+      wgmma_hold(sum1);
+      if (KEYS) wgmma_hold(sum2);
+      mbarrier_arrive(empty + stage);
+    }
     t0 += BN;
     if (t0 >= span.hi) { // the next query head
       t0 = first;
