@@ -105,7 +105,8 @@ func bits(data []byte, d kernels.Dtype) uint32 {
 }
 
 // poison fills a range of the arena with bytes that are NaN as float32 and as bfloat16, and -1 as int32. A step that
-// reads what it should not then shows in the results. Runs do it in builds with the tag invariants.
+// reads what it should not then shows in the results. Runs do it in builds with the tag invariants: before the first step, and
+// behind every one that is not recorded.
 func (r *Runner) poison(off, n int64) error {
 	bytes := make([]byte, min(n, 1<<20))
 	for i := range bytes {

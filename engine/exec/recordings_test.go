@@ -148,7 +148,6 @@ func TestNotRecorded(t *testing.T) {
 		"cannot":        func(d *recorder, _ *exec.Runner) { d.NoRecordings = true },
 		"no memory":     func(d *recorder, _ *exec.Runner) { d.NoRoom = true },
 		"most is 0":     func(d *recorder, r *exec.Runner) { r.Recordings = exec.NewRecordings(d, 0, 1<<20) },
-		"poisoned":      func(_ *recorder, r *exec.Runner) { r.Poison() },
 		"no such backend": func(_ *recorder, r *exec.Runner) {
 			r.Recordings = exec.NewRecordings(exectest.NewReference(), 4, 1<<20)
 		},

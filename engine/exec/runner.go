@@ -116,13 +116,13 @@ func (r *Runner) Queue(ctx context.Context) error {
 	if err := errors.Join(r.prepare(), ctx.Err()); err != nil {
 		return err
 	}
-	if r.Observe == nil && !r.CheckFinite && !r.poisons {
-		if queued, err := r.replay(); queued || err != nil {
+	if r.poisons {
+		if err := r.poison(0, r.program.plan.Arena); err != nil {
 			return err
 		}
 	}
-	if r.poisons {
-		if err := r.poison(0, r.program.plan.Arena); err != nil {
+	if r.Observe == nil && !r.CheckFinite {
+		if queued, err := r.replay(); queued || err != nil {
 			return err
 		}
 	}

@@ -141,7 +141,7 @@ func TestManyRowsInPlannedMemory(t *testing.T) {
 	taken := b.Allocated
 	computed := map[int]bool{}
 	for round := range 3 {
-		for tokens := 64; tokens <= most; tokens += 64 {
+		for tokens := 128; tokens <= most; tokens += 128 {
 			for _, trained := range []int{1, tokens / 3, tokens / 2, tokens - 10} {
 				r := row(tokens, trained)
 				computed[s.Computed(r.Tokens)] = true
