@@ -83,16 +83,26 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
     if (FIRST) {
       att_products<DP, NS>((f32 (&)[NS][4])ds, x2, warp * 16, y2);
     }
+    // A soft cap's slope goes into the distance of do.v from delta, so that nothing of it is kept.
+    if (args.capped) {
+      UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) {
+        f32 slope, d = KEYS ? stat[(n * 8 + 2 * (lane % 4) + e % 2) * 2 + 1] : delta[e / 2];
+        s[n][e] = att_score(args, s[n][e], slope);
+        if (FIRST) ds[n][e] = fmaf(ds[n][e] - d, slope, d);
+      }
+    } else {
+      UNROLL for (int n = 0; n < NS; n++) UNROLL for (int e = 0; e < 4; e++) s[n][e] *= args.inner;
+    }
     bool inner = t0 >= mine.inner_lo && t0 + BN <= mine.inner_hi;
     UNROLL for (int n = 0; n < NS; n++) {
       f32x4 pair = KEYS ? *(const f32x4 *)(stat + (n * 8 + 2 * (lane % 4)) * 2) : f32x4{0, 0, 0, 0};
       UNROLL for (int e = 0; e < 4; e++) {
         f32 l = !KEYS ? lse[e / 2] : e % 2 ? pair.z : pair.x, d = !KEYS ? delta[e / 2] : e % 2 ? pair.w : pair.y;
-        f32 slope, p = exp2_approx(att_score(args, s[n][e], slope) - l);
+        f32 p = exp2_approx(s[n][e] - l);
         i32 t = t0 + n * 8 + 2 * (lane % 4) + e % 2;
         bool sees = inner || (t >= lo[e / 2] && t < hi[e / 2]);
         s[n][e] = sees ? p : 0.0f;
-        if (FIRST) ds[n][e] = sees ? p * (ds[n][e] - d) * slope : 0.0f;
+        if (FIRST) ds[n][e] = sees ? p * (ds[n][e] - d) : 0.0f;
       }
     }
     UNROLL for (int kk = 0; kk < BN / 16; kk++) {
