@@ -26,8 +26,7 @@ out=$(realpath "$1") folder=$(realpath "$folder") python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 (cd "$folder" && sha256sum --quiet -c MANIFEST) || { echo "gpu-check: $folder is not whole; build it again" >&2; exit 2; }
-for f in "$folder"/*.gz; do gunzip -c "$f" >"$work/$(basename "$f" .gz)" || exit 2; done
-chmod +x "$work"/*
+"$python" "$folder/report.py" unpack "$folder/bin.tar.xz" "$work" || exit 2
 export ATTUNE_TEST_SHARED=$folder/shared ATTUNE_TEST_DEVICE=cuda HF_HUB_OFFLINE=1
 results=$out/stages.jsonl log=$out/log.txt
 touch "$results"
@@ -39,7 +38,7 @@ stage() {
   [[ $name =~ $only || $name = info ]] || return 0
   begin=$(date +%s.%N)
   echo "== $name" | tee -a "$log"
-  timeout -k 10 "$limit" "$@" >"$work/out" 2>&1 </dev/null
+  timeout -k 10 "$limit" bash -c '"$@"' stage "$@" >"$work/out" 2>&1 </dev/null
   rc=$?
   cat "$work/out" >>"$log"
   [ $rc = 0 ] || tail -n 15 "$work/out"
@@ -59,7 +58,7 @@ tests() {
 }
 
 info() {
-  nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv,noheader || return 1
+  nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv,noheader
   ldd --version | head -n 1
   "$work/attune" doctor --json --device cuda >"$work/doctor.json" || { cat "$work/doctor.json"; return 1; }
   "$python" "$folder/report.py" info "$work/doctor.json"
@@ -67,7 +66,7 @@ info() {
 
 # same_run trains twice and once with an interruption: the same bytes.
 same_run() {
-  local args=(--set "model=$work/model" --set "data.train=$folder/rows.jsonl" --set data.max_length=256 --set lora.dropout=0.1
+  local args=(--set "model=$work/model" --set "data.train=$folder/rows.jsonl" --set data.max_length=512 --set lora.dropout=0.1
     --set train.examples_per_step=8 --set train.epochs=1 --set compute.device=cuda --set compute.dtype="$1")
   [ -d "$work/model" ] || "$work/attune" new-model "$work/model" --hidden-size 128 --num-attention-heads 2 --num-key-value-heads 1 >/dev/null || return 1
   for i in 1 2; do
@@ -77,8 +76,11 @@ same_run() {
   "$work/attune" verify-resume --steps 6 --kills 2 "${args[@]}" --set "run_dir=$work/verify"
 }
 
-sanitize() { command -v compute-sanitizer >/dev/null || { echo "no compute-sanitizer"; return 1; }
-  (cd "$work" && compute-sanitizer --tool "$1" --error-exitcode 9 --kernel-name-exclude kernel_substring=cublas ./cuda.test -test.run 'TestSuite/path=(own|sm80,own)?$/.*/(float32|bfloat16)$' -test.timeout 9m) | tail -n 40; }
+# sanitize TOOL runs the op suite under compute-sanitizer, without what is not ours.
+sanitize() {
+  command -v compute-sanitizer >/dev/null || { echo "no compute-sanitizer"; return 1; }
+  (cd "$work" && compute-sanitizer --tool "$1" --error-exitcode 9 --kernel-name-exclude kernel_substring=cublas ./cuda.test -test.run 'TestSuite/path=(own|sm80,own)?$/.*/(float32|bfloat16)$' -test.timeout 9m)
+}
 
 bench() { "$work/attune" bench --device cuda --json "$@" >"$work/bench.json" && cat "$work/bench.json" | "$python" "$folder/report.py" line; }
 
@@ -89,12 +91,17 @@ peer() {
     "$python" "$folder/peer.py" --peer "$folder/peer" --config "$work/config.json" --tokens "$tokens" --rows "$rows" -- --device cuda --dtype bfloat16 "$@"
 }
 
+with() { export "$1"; shift; "$@"; } # with NAME=VALUE COMMAND...
+
+export work folder python
+export -f tests info same_run sanitize bench peer with
+
 stage info 60 info
 stage smoke 60 tests cuda.test -test.run 'TestName|TestTransfers|TestEqualsReference'
 stage suite 240 tests cuda.test -test.run '^TestSuite$'
 stage backend 120 tests cuda.test -test.skip '^TestSuite$'
 stage goldens 120 tests cmd.test -test.run '^TestGoldens$'
-stage goldens-bfloat16 120 env ATTUNE_TEST_DTYPE=bfloat16 bash -c "$(declare -f tests); work=$work folder=$folder python=$python; tests cmd.test -test.run '^TestGoldens\$'"
+stage goldens-bfloat16 120 with ATTUNE_TEST_DTYPE=bfloat16 tests cmd.test -test.run '^TestGoldens$'
 stage repeat-float32 90 same_run float32
 stage repeat-bfloat16 90 same_run bfloat16
 stage laws 150 tests lawtest.test -test.run '^TestCUDA' -rapid.checks=4
@@ -109,7 +116,7 @@ stage peer-llama3-8b 150 peer llama3-8b 4096 1 --pack none --head fused
 stage llama3-8b-b 90 bench --shape llama3-8b --tokens 4096 --dtype bfloat16
 stage peer-llama3-8b-compiled 240 peer llama3-8b 4096 1 --pack none --head fused --compile 1
 stage llama3-8b-c 90 bench --shape llama3-8b --tokens 4096 --rows 4 --dtype bfloat16
-stage llama3-8b-sm80 90 env ATTUNE_CUDA_PATH=sm80 bash -c "$(declare -f bench); work=$work folder=$folder python=$python; bench --shape llama3-8b --tokens 4096 --dtype bfloat16 --profile"
+stage llama3-8b-sm80 90 with ATTUNE_CUDA_PATH=sm80 bench --shape llama3-8b --tokens 4096 --dtype bfloat16 --profile
 stage qwen2.5-7b 90 bench --shape qwen2.5-7b --tokens 4096 --dtype bfloat16
 stage qwen2.5-1.5b 60 bench --shape qwen2.5-1.5b --tokens 8192 --dtype bfloat16
 stage smollm2-135m 60 bench --shape smollm2-135m --tokens 16384 --examples 32 --dtype bfloat16

@@ -5,8 +5,9 @@ usage: python report.py add STAGES NAME RC SECONDS OUTPUT     a stage's line in 
        python report.py info DOCTOR                           what `attune doctor --json` said, as a JSON line
        python report.py line                                  standard input's JSON on one line
        python report.py table STAGES OUT MANIFEST             OUT/result.json and OUT/table.md
+       python report.py pack DIR ARCHIVE, unpack ARCHIVE DIR  programs that share most of their code take little more than one
 """
-import datetime, hashlib, json, pathlib, re, sys
+import datetime, hashlib, json, lzma, pathlib, re, sys, tarfile
 
 
 def stages(path):
@@ -80,10 +81,24 @@ def table(path, out, manifest):
     (out / "result.json").write_text(json.dumps({"device": device, "stages": all_stages}, indent=1) + "\n")
 
 
+def pack(directory, archive):
+    reach = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 3, "dict_size": 1 << 28}]   # back to the first program
+    with lzma.open(archive, "wb", filters=reach) as f, tarfile.open(fileobj=f, mode="w|") as t:
+        for p in sorted(pathlib.Path(directory).iterdir()):
+            t.add(p, arcname=p.name)
+
+
+def unpack(archive, directory):
+    with tarfile.open(archive, "r|xz") as t:
+        t.extractall(directory, filter="data")
+
+
 match sys.argv[1:]:
     case ["add", path, name, rc, seconds, output]: add(path, name, rc, seconds, output)
     case ["count", log]: count(log)
     case ["info", doctor]: print(json.dumps(json.loads(pathlib.Path(doctor).read_text())))
     case ["line"]: print(json.dumps(json.load(sys.stdin)))
     case ["table", path, out, manifest]: table(path, out, manifest)
+    case ["pack", directory, archive]: pack(directory, archive)
+    case ["unpack", archive, directory]: unpack(archive, directory)
     case _: sys.exit(__doc__)
