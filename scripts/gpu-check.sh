@@ -100,8 +100,7 @@ stage info 60 info
 stage smoke 60 tests cuda.test -test.run 'TestName|TestTransfers|TestEqualsReference'
 stage suite 240 tests cuda.test -test.run '^TestSuite$'
 stage backend 120 tests cuda.test -test.skip '^TestSuite$'
-stage goldens 120 tests cmd.test -test.run '^TestGoldens$'
-stage goldens-bfloat16 120 with ATTUNE_TEST_DTYPE=bfloat16 tests cmd.test -test.run '^TestGoldens$'
+stage goldens 180 tests cmd.test -test.run '^TestGoldens'
 stage repeat-float32 90 same_run float32
 stage repeat-bfloat16 90 same_run bfloat16
 stage laws 150 tests lawtest.test -test.run '^TestCUDA' -rapid.checks=4
