@@ -7,7 +7,7 @@
 # prints: export lines of
 #   ATTUNE_CUDA_INCLUDE    the directory of cuda.h
 #   ATTUNE_NVRTC           the compiler, libnvrtc.so.12
-#   CGO_CFLAGS, CGO_LDFLAGS    for `go build -tags gpu`
+#   CPATH, LIBRARY_PATH    where gcc finds cuda.h and the stub, for `go build -tags gpu`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${1:-.cache/cuda}
@@ -74,12 +74,13 @@ stub() {
 
 toolkit "${CUDA_HOME:-}" || toolkit /usr/local/cuda || wheels
 stub
-# with FLAGS FLAG is FLAGS and FLAG, which is in quotes as a path may hold spaces. -g -O2 is what Go takes where nothing is set.
+# with DIRS DIR is the list with DIR in it. gcc reads these lists, and Go does not compile everything anew for them as it would for
+# other CGO_CFLAGS.
 with() {
-  case $1 in
-    *"$2"*) echo "$1" ;;
-    *) echo "${1:--g -O2} $2" ;;
+  case :$1: in
+    *:"$2":*) echo "$1" ;;
+    *) echo "$2${1:+:$1}" ;;
   esac
 }
 printf 'export %s=%q\n' ATTUNE_CUDA_INCLUDE "$include" ATTUNE_NVRTC "$nvrtc" \
-  CGO_CFLAGS "$(with "${CGO_CFLAGS:-}" "'-I$include'")" CGO_LDFLAGS "$(with "${CGO_LDFLAGS:-}" "'-L$dir/stub'")"
+  CPATH "$(with "${CPATH:-}" "$include")" LIBRARY_PATH "$(with "${LIBRARY_PATH:-}" "$dir/stub")"
