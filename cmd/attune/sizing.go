@@ -44,9 +44,16 @@ func (j *job) fill() error {
 	if err != nil {
 		return err
 	}
+	// fitting compiles rows of up to so many tokens.
+	fitting := func(n int) (plan session.Plan, fits bool, err error) {
+		j.pack(n)
+		if plan, err = j.compile(free); errors.Is(err, exec.ErrMemory) {
+			return plan, false, nil
+		}
+		return plan, j.memory(plan, 0).training <= free, err
+	}
 	if j.before > 0 {
-		j.pack(j.before)
-		if _, err := j.compile(free); !errors.Is(err, exec.ErrMemory) {
+		if _, fits, err := fitting(j.before); fits || err != nil {
 			return err
 		}
 	}
@@ -58,12 +65,8 @@ func (j *job) fill() error {
 		if i+1 < len(rowSizes()) && step <= max(least, rowSizes()[i+1]) {
 			continue
 		}
-		j.pack(n)
-		plan, err := j.compile(free)
-		if err == nil && (plan.Recomputed == 0 || j.cfg.Compute.Recompute == "full") && j.memory(plan, 0).training <= free {
-			return nil
-		}
-		if err != nil && !errors.Is(err, exec.ErrMemory) {
+		plan, fits, err := fitting(n)
+		if err != nil || fits && (plan.Recomputed == 0 || j.cfg.Compute.Recompute == "full") {
 			return err
 		}
 	}

@@ -86,6 +86,8 @@ func TestRowsFillTheDevice(t *testing.T) {
 		{memory: math.MaxInt64, before: 4096, want: 4096},
 		{memory: takes[4096] - 1, before: 4096, want: 4096, recomputes: true},
 		{memory: takes[2048], before: 16384, want: 2048}, // it does not fit any more
+		{memory: takes[4096], before: 16384, keys: lesson{"compute.recompute": "none"}, want: 4096},
+		{memory: takes[4096], before: 16384, keys: lesson{"compute.recompute": "full"}, want: 4096, recomputes: true},
 	} {
 		t.Run(fmt.Sprintf("%d bytes %v before %d", c.memory, c.keys, c.before), func(t *testing.T) {
 			j, _, err := farJob(t, l.with(c.keys), c.memory, c.before)
