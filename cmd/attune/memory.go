@@ -61,7 +61,7 @@ func (j *job) memory(plan session.Plan, snapshot int64) memoryReport {
 	}
 	m.training = j.device.Takes(slices.Concat(j.session.Buffers(), j.optimizerBuffers(), plan.Buffers())) + m.Kernels + m.Graphs
 	m.Total = m.training
-	m.Host = &hostReport{Total: max(m.Reading, m.Snapshot+m.Program)}
+	m.Host = &hostReport{Total: max(m.Reading, m.Program+max(m.Snapshot, m.Trained))} // what is published is copied, too, once the snapshot is gone
 	return m
 }
 

@@ -135,6 +135,9 @@ func TestDevicePoolIsAllocated(t *testing.T) {
 	if copied := 3 * 4 * p.Trainable; m.Snapshot != copied || m.Host == nil || m.Host.Total < m.Program+copied || m.Graphs == 0 || m.Free != 1<<34 {
 		t.Errorf("planned %+v, host %+v", m, m.Host)
 	}
+	if host := j.memory(j.compiled, 0).Host.Total; host < m.Program+m.Trained {
+		t.Errorf("%d bytes of the host without a copy of the state; what is published has %d", host, m.Trained)
+	}
 	var text strings.Builder
 	if err := p.print(streams{out: &text}); err != nil {
 		t.Fatal(err)

@@ -69,20 +69,51 @@ func TestDiscreteIsProcessor(t *testing.T) {
 		if !reflect.DeepEqual(all(t, r), all(t, want)) {
 			t.Error("other weights or moments than on the processor")
 		}
-		files, err := filepath.Glob(filepath.Join(want.Store.Root, "*", "*.safetensors"))
-		if err != nil || len(files) < 2*steps/3 {
-			t.Fatalf("%d files of checkpoints, %v", len(files), err)
+		sameFiles(t, want.Store.Root, r.Store.Root)
+	}
+}
+
+// Where there is no room for a copy of the state, its tensors come to the host one at a time, as they are written.
+func TestStateIsWrittenTensorByTensor(t *testing.T) {
+	o := func() Options { return Options{SaveEvery: 3, Store: store(t.TempDir(), 99)} }
+	want := newRun(t, o())
+	want.Eval = nil
+	mustTrain(t, want)
+	device, b := sessiontest.Discrete(t, 1)
+	device.Lengths = nil
+	r := newRunOn(t, device, o())
+	r.Eval = nil
+	before, saves := 0, 0
+	r.Events.OnStep = func(Step, int) error { before = b.Downloads; return nil }
+	r.Events.BeforeSave = func(step int) error {
+		if saves++; b.Downloads != before {
+			t.Errorf("step %d: %d tensors were brought before the first was written", step, b.Downloads-before)
 		}
-		for _, path := range files {
-			name, err := filepath.Rel(want.Store.Root, path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, errA := os.ReadFile(path)
-			c, errC := os.ReadFile(filepath.Join(r.Store.Root, name))
-			if errA != nil || errC != nil || string(a) != string(c) {
-				t.Errorf("%s differs (%v, %v)", name, errA, errC)
-			}
+		return nil
+	}
+	mustTrain(t, r)
+	if saves < 3 {
+		t.Fatalf("%d checkpoints", saves)
+	}
+	sameFiles(t, want.Store.Root, r.Store.Root)
+}
+
+// sameFiles: the tensors of every checkpoint are the same bytes in both directories.
+func sameFiles(t *testing.T, want, got string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(want, "*", "*.safetensors"))
+	if err != nil || len(files) < 2*steps/3 {
+		t.Fatalf("%d files of checkpoints, %v", len(files), err)
+	}
+	for _, path := range files {
+		name, err := filepath.Rel(want, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, errA := os.ReadFile(path)
+		c, errC := os.ReadFile(filepath.Join(got, name))
+		if errA != nil || errC != nil || string(a) != string(c) {
+			t.Errorf("%s differs (%v, %v)", name, errA, errC)
 		}
 	}
 }

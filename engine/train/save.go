@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"attune/engine/checkpoint"
@@ -137,15 +138,26 @@ func (r *Run) parts() (parts []optim.Param, weights int) {
 	return append(parts, r.Optimizer.State()...), len(parts)
 }
 
-// read is the state as it lies on the device, or a copy where the host does not reach that.
+// read is the state as it lies on the device. Where the host does not reach that, each tensor is brought when it is written,
+// all in the memory of the largest.
 func (r *Run) read(parts []optim.Param) ([]safetensors.Tensor, error) {
+	var brought []byte
 	tensors := make([]safetensors.Tensor, len(parts))
 	for i, p := range parts {
+		tensors[i] = safetensors.Tensor{Name: p.Name, Dtype: "F32", Shape: p.Value.Shape}
+		if !r.Session.Reaches() {
+			tensors[i].Load = func() ([]byte, error) {
+				n := int(p.Value.Bytes())
+				brought = slices.Grow(brought[:0], n)[:n]
+				return brought, r.Session.ReadInto(brought, p.Value)
+			}
+			continue
+		}
 		data, err := r.Session.Read(p.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", p.Name, err)
 		}
-		tensors[i] = safetensors.Tensor{Name: p.Name, Dtype: "F32", Shape: p.Value.Shape, Data: data}
+		tensors[i].Data = data
 	}
 	return tensors, nil
 }

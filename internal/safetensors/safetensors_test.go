@@ -302,3 +302,28 @@ func (o other) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, err
 	}
 	return struct{ disk.File }{f}, nil
 }
+
+// What is loaded gives the bytes of what is there, a tensor at a time; what fails to be loaded, or has another size, is an
+// error.
+func TestEncodeLoaded(t *testing.T) {
+	there := []Tensor{{Name: "a", Dtype: "F32", Shape: []int{2}, Data: []byte("12345678")}, {Name: "b", Dtype: "F32", Shape: []int{1}, Data: []byte("abcd")}}
+	var want, got bytes.Buffer
+	if err := Encode(&want, there, nil); err != nil {
+		t.Fatal(err)
+	}
+	one := make([]byte, 8)
+	load := func(data []byte) func() ([]byte, error) {
+		return func() ([]byte, error) { return one[:copy(one, data)], nil }
+	}
+	loaded := []Tensor{{Name: "a", Dtype: "F32", Shape: []int{2}, Load: load(there[0].Data)}, {Name: "b", Dtype: "F32", Shape: []int{1}, Load: load(there[1].Data)}}
+	if err := Encode(&got, loaded, nil); err != nil || !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Errorf("got %q, want %q, %v", got.Bytes(), want.Bytes(), err)
+	}
+	gone := errors.New("gone")
+	for _, bad := range []func() ([]byte, error){load([]byte("123")), func() ([]byte, error) { return nil, nil }, func() ([]byte, error) { return nil, gone }} {
+		loaded[1].Load = bad
+		if err := Encode(io.Discard, loaded, nil); err == nil || !strings.Contains(err.Error(), `"b"`) {
+			t.Error(err)
+		}
+	}
+}

@@ -20,6 +20,8 @@ type Tensor struct {
 	Dtype string // F32, F16, BF16, ...
 	Shape []int
 	Data  []byte // little-endian
+	// Load, if not nil, gives Data when it is to be written, good until the next Load.
+	Load func() ([]byte, error)
 }
 
 // Encode writes tensors as a file of the format. The same tensors and metadata give the same bytes in whatever order they
@@ -38,6 +40,15 @@ func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		return err
 	}
 	for _, t := range sorted {
+		if t.Load != nil {
+			t.Data, err = t.Load()
+			if t.Load = nil; err == nil {
+				_, err = t.bytes()
+			}
+			if err != nil {
+				return fmt.Errorf("write tensor %q: %w", t.Name, err)
+			}
+		}
 		if _, err := b.Write(t.Data); err != nil {
 			return err
 		}
@@ -73,18 +84,9 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 	}
 	seen, at := map[string]bool{}, int64(0)
 	for _, t := range sorted {
-		want, ok := sizes[t.Dtype]
-		if !ok {
-			return nil, nil, fmt.Errorf("tensor %q: unknown dtype %q", t.Name, t.Dtype)
-		}
-		for _, n := range t.Shape {
-			if n < 0 || n != 0 && want > math.MaxInt64/int64(n) {
-				return nil, nil, fmt.Errorf("tensor %q: shape %v is impossible", t.Name, t.Shape)
-			}
-			want *= int64(n)
-		}
-		if want != int64(len(t.Data)) {
-			return nil, nil, fmt.Errorf("tensor %q: %d bytes; shape %v of %s takes %d", t.Name, len(t.Data), t.Shape, t.Dtype, want)
+		size, err := t.bytes()
+		if err != nil {
+			return nil, nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		if !utf8.ValidString(t.Name) {
 			return nil, nil, fmt.Errorf("tensor %q: the name is not UTF-8", t.Name)
@@ -97,8 +99,8 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 		sep = ','
 		quote(t.Name)
 		shape, _ := json.Marshal(append([]int{}, t.Shape...)) // numbers always encode; [] rather than null
-		fmt.Fprintf(&buf, `:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, t.Dtype, shape, at, at+want)
-		at += want
+		fmt.Fprintf(&buf, `:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, t.Dtype, shape, at, at+size)
+		at += size
 	}
 	if sep == '{' {
 		buf.WriteByte('{')
@@ -111,4 +113,22 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 		return nil, nil, fmt.Errorf("the header would take %d bytes; at most %d are allowed", buf.Len(), maxHeader)
 	}
 	return buf.Bytes(), sorted, nil
+}
+
+// bytes is how many the shape takes; Data must have as many, unless it is to be loaded.
+func (t Tensor) bytes() (int64, error) {
+	size, ok := sizes[t.Dtype]
+	if !ok {
+		return 0, fmt.Errorf("unknown dtype %q", t.Dtype)
+	}
+	for _, n := range t.Shape {
+		if n < 0 || n != 0 && size > math.MaxInt64/int64(n) {
+			return 0, fmt.Errorf("shape %v is impossible", t.Shape)
+		}
+		size *= int64(n)
+	}
+	if t.Load == nil && size != int64(len(t.Data)) {
+		return 0, fmt.Errorf("%d bytes; shape %v of %s takes %d", len(t.Data), t.Shape, t.Dtype, size)
+	}
+	return size, nil
 }
