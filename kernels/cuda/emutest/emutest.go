@@ -7,7 +7,7 @@
 //
 //	e := emutest.Open(t, cuda.Target{CC: 80}, emutest.Options{Seed: 1})
 //	err := e.Run(kernels.Add{}, in, out) // a whole kernel, in and out in ordinary memory
-//	err = e.Steps(steps)                 // or a list of steps over memory from e.Alloc
+//	err = e.Steps(steps)                 // or a list of steps over memory from Alloc
 package emutest
 
 import (
