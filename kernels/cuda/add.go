@@ -12,18 +12,14 @@ type addArgs struct {
 	_          int32
 }
 
+// planAdd is add and accumulate.
 func planAdd(p *planner, _ kernels.Kernel, in, out []View) {
-	if y := out[0]; y.Wanted() {
-		planSum(p, in[0], in[1], y)
+	a, b, y := in[0], in[1], out[0]
+	if y.Wanted() {
+		launch(p, "add", 256, 0, addArgs{
+			A: a.Ptr, B: b.Ptr, Y: y.Ptr, N: int64(y.Elems()), DA: int32(a.Dtype), DB: int32(b.Dtype), DY: int32(y.Dtype),
+		}, blocks(y.Elems(), elementsABlock))
 	}
-}
-
-func planAccumulate(p *planner, k kernels.Kernel, in, out []View) { planAdd(p, k, in, out) }
-
-func planSum(p *planner, a, b, y View) {
-	launch(p, "add", 256, 0, addArgs{
-		A: a.Ptr, B: b.Ptr, Y: y.Ptr, N: int64(y.Elems()), DA: int32(a.Dtype), DB: int32(b.Dtype), DY: int32(y.Dtype),
-	}, blocks(y.Elems(), elementsABlock))
 }
 
 func planZero(p *planner, _ kernels.Kernel, _, out []View) {

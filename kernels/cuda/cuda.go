@@ -50,9 +50,9 @@ func (v View) Bytes() int64 {
 type Target struct {
 	// CC is the compute capability, 10 times the major and the minor number: 80, 86, 89, 90.
 	CC int
-	// Lt is whether cuBLASLt makes the matrix products; the kernels of gemm.cu do otherwise.
+	// Lt is whether cuBLASLt makes the matrix products; the kernels of gemm*.cu do otherwise.
 	Lt bool
-	// Hopper allows the kernels for sm_90a (wgmma, TMA) where CC is 90.
+	// Hopper allows the kernels for sm_90a (wgmma, TMA). CC is 90 then.
 	Hopper bool
 }
 

@@ -34,6 +34,11 @@ func (g *Gemm) size() (m, n, k int) {
 	return g.D.Rows, g.D.Cols, k
 }
 
+// transposes are the letters by which the functions of products are named: t where A, then B, is transposed, otherwise n.
+func (g *Gemm) transposes() string {
+	return string("nt"[flag(g.TransA)]) + string("nt"[flag(g.TransB)])
+}
+
 // check refuses operands that do not fit together.
 func (g *Gemm) check() error {
 	m, n, k := g.size()
@@ -125,13 +130,13 @@ func (p *planner) multiplyBF16(g product) {
 	if g.TransA {
 		k2 = g.A2.Rows
 	}
-	tile, name := 128, "gemm_bf16_"+string("nt"[flag(g.TransA)])+string("nt"[flag(g.TransB)])
+	tile := 128
 	if blocks(m, tile)*blocks(n, 128) < fewTiles {
 		tile = 64
 	}
 	// Four steps of 32 k, and then the sums with rows of 132.
 	shared := max(4*(tile+128)*32*2, tile*132*4)
-	launch(p, fmt.Sprintf("%s_%d", name, tile), 256, shared, gemmBF16Args{
+	launch(p, fmt.Sprintf("gemm_bf16_%s_%d", g.transposes(), tile), 256, shared, gemmBF16Args{
 		A: g.A.Ptr, B: g.B.Ptr, A2: g.A2.Ptr, B2: g.B2.Ptr, C: g.C.Ptr, Bias: g.Bias.Ptr, D: g.D.Ptr, Keys: g.drop.keys.Ptr,
 		Lda: int64(g.A.LD), Ldb: int64(g.B.LD), Lda2: int64(g.A2.LD), Ldb2: int64(g.B2.LD), Ldc: int64(g.C.LD), Ldd: int64(g.D.LD),
 		M: int32(m), N: int32(n), K: int32(k), K2: int32(k2), Dcd: int32(g.D.Dtype), Dbias: int32(g.Bias.Dtype),

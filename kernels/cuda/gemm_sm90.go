@@ -25,7 +25,7 @@ const (
 // that fills a tile.
 func (p *planner) onHopper(g product) bool {
 	m, n, _ := g.size()
-	if !p.target.Hopper || p.target.CC != 90 || g.A.Dtype != kernels.BFloat16 || g.TransA && g.TransB || g.drop.rate > 0 {
+	if !p.target.Hopper || g.A.Dtype != kernels.BFloat16 || g.TransA && g.TransB || g.drop.rate > 0 {
 		return false
 	}
 	for _, o := range []Mat{g.A, g.B, g.A2, g.B2} {
@@ -38,24 +38,11 @@ func (p *planner) onHopper(g product) bool {
 
 func (p *planner) multiplySm90(g product) {
 	m, n, k := g.size()
-	k2, name := g.A2.Cols, "gemm_sm90_n"
+	k2 := g.A2.Cols
 	if g.TransA {
-		k2, name = g.A2.Rows, "gemm_sm90_t"
+		k2 = g.A2.Rows
 	}
-	if g.TransB {
-		name += "t"
-	} else {
-		name += "n"
-	}
-	const shared = 4*(128+256)*64*2 + 4*2*8 + 8*16*40*4 // four steps of A and B, two barriers each, results of 8 warps
-	launch(p, name, 384, shared, gemmSm90Args{
-		C: g.C.Ptr, Bias: g.Bias.Ptr, D: g.D.Ptr, Ldc: int64(g.C.LD), Ldd: int64(g.D.LD),
-		M: int32(m), N: int32(n), K: int32(k), K2: int32(k2), Dcd: int32(g.D.Dtype), Alpha: g.Alpha, Beta: g.Beta,
-	}, min(blocks(m, 128)*blocks(n, 256), sm90Blocks))
-	if p.err != nil {
-		return
-	}
-	l := p.steps[len(p.steps)-1].(*Launch)
+	var maps []TensorMap
 	for i, o := range []Mat{g.A, g.B, g.A2, g.B2} {
 		if o.Dtype == 0 { // no second product
 			continue
@@ -71,9 +58,15 @@ func (p *planner) multiplySm90(g product) {
 		case i%2 == 1 && g.TransB:
 			box[1] = 256
 		}
-		l.Maps = append(l.Maps, TensorMap{
+		maps = append(maps, TensorMap{
 			At: i * len(tensorMap{}), Ptr: o.Ptr, Dtype: o.Dtype, Dims: []uint64{uint64(o.Cols), uint64(o.Rows)},
 			Strides: []uint64{uint64(o.LD) * 2}, Box: box, Swizzle: 128,
 		})
 	}
+	const shared = 4*(128+256)*64*2 + 4*2*8 + 8*16*40*4 // four steps of A and B, two barriers each, results of 8 warps
+	launch(p, "gemm_sm90_"+g.transposes(), 384, shared, gemmSm90Args{
+		C: g.C.Ptr, Bias: g.Bias.Ptr, D: g.D.Ptr, Ldc: int64(g.C.LD), Ldd: int64(g.D.LD),
+		M: int32(m), N: int32(n), K: int32(k), K2: int32(k2), Dcd: int32(g.D.Dtype), Alpha: g.Alpha, Beta: g.Beta,
+	}, min(blocks(m, 128)*blocks(n, 256), sm90Blocks))
+	p.maps(maps...)
 }

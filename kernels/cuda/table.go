@@ -4,7 +4,7 @@ import "attune/kernels"
 
 // table has the plan of each kernel by kernels.Kernel.Name. Operands have passed shapes.Check.
 var table = map[string]func(p *planner, k kernels.Kernel, in, out []View){
-	"accumulate":           planAccumulate,
+	"accumulate":           planAdd,
 	"adamw":                planAdamW,
 	"add":                  planAdd,
 	"attention":            planAttention,
