@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-CUresult attune_launch(CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, CUstream s, void *args, size_t n) {
-  void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, args, CU_LAUNCH_PARAM_BUFFER_SIZE, &n, CU_LAUNCH_PARAM_END};
-  return cuLaunchKernel(f, grid[0], grid[1], grid[2], block[0], block[1], block[2], shared, s, NULL, extra);
+CUresult attune_launch(CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, CUstream s, void *args) {
+  void *params[] = {args};
+  return cuLaunchKernel(f, grid[0], grid[1], grid[2], block[0], block[1], block[2], shared, s, params, NULL);
 }
 
 CUresult attune_graph(CUstream s, CUgraphExec *exec, size_t *nodes) {

@@ -62,7 +62,7 @@ func (b *Backend) launch(l *cuda.Launch) error {
 		}
 	}
 	err := result(C.attune_launch(handleOf(f.Function), (*C.uint)(&l.Grid[0]), (*C.uint)(&l.Block[0]), C.uint(l.Shared), streamOf(b.stream),
-		unsafe.Pointer(unsafe.SliceData(l.Args)), C.size_t(len(l.Args))))
+		unsafe.Pointer(unsafe.SliceData(l.Args))))
 	if err != nil {
 		return fmt.Errorf("%s over %v blocks of %v threads: %w", l.Func, l.Grid, l.Block, err)
 	}

@@ -5,8 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// attune_launch queues a function whose one parameter is the struct of n bytes at args, which is copied before it returns.
-CUresult attune_launch(CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, CUstream s, void *args, size_t n);
+// attune_launch queues a function whose one parameter is the struct at args, which is copied before it returns. How long it is
+// and where it goes the driver knows from the function: a struct that holds tensor maps begins at a multiple of 64 bytes of
+// constant memory, which is 48 bytes into what a launch by a packed buffer would fill.
+CUresult attune_launch(CUfunction f, const unsigned grid[3], const unsigned block[3], unsigned shared, CUstream s, void *args);
 
 // attune_graph ends the capture of s and makes an executable graph of it, with its memory on the device. nodes is how many
 // launches it has.
