@@ -131,8 +131,6 @@ void emu_barrier(u32 id, u32 count, bool wait) {
 
 void emu_syncwarp(u32 mask) { meet(Op::syncwarp, mask & self()->warp->all, nullptr, __builtin_return_address(0)); }
 
-void emu_trap(const char *why) { fail("%s at %s", why, where(__builtin_return_address(0)).c_str()); }
-
 void emu_misaligned(const void *p, u32 size) {
   fail("access of %u bytes at %p, which is not a multiple of it, at %s", size, p, where(__builtin_return_address(0)).c_str());
 }

@@ -87,7 +87,7 @@ API CUresult cuTensorMapEncodeTiled(emu_tensor_map *map, int type, uint32_t rank
     for (uint32_t i = 1; i < rank; i++)
       if (steps[i] != 1) return wrong(NOT_SUPPORTED, "tensor maps with steps of %u elements", steps[i]);
     char err[256];
-    if (emu_encode_tensor_map(map, sizes[type], type >= 6, rank, (uint64_t)address, dims, strides, box, swizzle ? 16u << swizzle : 0, err, sizeof err) != 0)
+    if (emu_encode_tensor_map(map, sizes[type], rank, (uint64_t)address, dims, strides, box, swizzle ? 16u << swizzle : 0, err, sizeof err) != 0)
       return wrong(INVALID_VALUE, "%s", err);
     auto m = find_memory((uint64_t)address, 1);
     if (m == state().memories.end() || m->second.kind != DEVICE) return wrong(INVALID_VALUE, "tensor map: %p is not memory of the device", address);

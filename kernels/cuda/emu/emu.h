@@ -1,5 +1,5 @@
-// The words of CUDA for a C++ compiler on the host, included before every .cu file that is built for the emulator. What
-// stands here is what kernels see; the emulator itself is in the .cpp files. A GPU thread is a fiber: it runs until it
+// The words of CUDA for a C++ compiler on the host, included before every .cu file that is built for the emulator: those that
+// kernels use, to which a new one is added. What stands here is what kernels see; the emulator itself is in the .cpp files. A GPU thread is a fiber: it runs until it
 // meets others (a barrier, a shuffle, a product of matrices) and then the next one runs.
 #pragma once
 #ifndef __x86_64__
@@ -48,7 +48,7 @@ void emu_barrier(uint32_t id, uint32_t count, bool wait);
 // Meetings of the lanes in mask.
 void emu_syncwarp(uint32_t mask);
 uint32_t emu_vote(uint32_t mask, bool yes);
-enum { EMU_SHFL_AT, EMU_SHFL_UP, EMU_SHFL_DOWN, EMU_SHFL_XOR };
+enum { EMU_SHFL_AT, EMU_SHFL_XOR };
 uint64_t emu_shfl(uint32_t mask, uint64_t v, uint32_t how, int32_t by, uint32_t width);
 // Meetings of a warp, see device_sm80.cuh.
 void emu_ldmatrix(uint32_t *r, int32_t matrices, bool trans, const void *row);
@@ -68,8 +68,6 @@ void emu_wgmma_fence();
 void emu_wgmma_commit();
 void emu_wgmma_wait(uint32_t pending);
 void emu_wgmma(float *d, uint32_t n, const uint32_t *a, uint64_t a_desc, uint64_t b_desc, uint32_t accumulate, uint32_t ta, uint32_t tb);
-// emu_trap ends the launch with an error.
-[[noreturn]] void emu_trap(const char *why);
 // emu_misaligned ends the launch: p is no multiple of size.
 void emu_misaligned(const void *p, uint32_t size);
 }
@@ -79,11 +77,6 @@ void emu_misaligned(const void *p, uint32_t size);
 EMU_INLINE void __syncthreads() { emu_barrier(0, 0, true); }
 EMU_INLINE void __syncwarp(uint32_t mask = 0xffffffffu) { emu_syncwarp(mask); }
 EMU_INLINE uint32_t __ballot_sync(uint32_t mask, int p) { return emu_vote(mask, p != 0); }
-EMU_INLINE int __any_sync(uint32_t mask, int p) { return emu_vote(mask, p != 0) != 0; }
-EMU_INLINE int __all_sync(uint32_t mask, int p) { return emu_vote(mask, p == 0) == 0; }
-EMU_INLINE void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-EMU_INLINE void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-EMU_INLINE void __trap() { emu_trap("__trap"); }
 
 template <class T> EMU_INLINE T emu_shuffle(uint32_t mask, T v, uint32_t how, int by, int width) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles move 4 or 8 bytes");
@@ -94,8 +87,6 @@ template <class T> EMU_INLINE T emu_shuffle(uint32_t mask, T v, uint32_t how, in
   return v;
 }
 template <class T> EMU_INLINE T __shfl_sync(uint32_t m, T v, int lane, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_AT, lane, width); }
-template <class T> EMU_INLINE T __shfl_up_sync(uint32_t m, T v, uint32_t d, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_UP, (int)d, width); }
-template <class T> EMU_INLINE T __shfl_down_sync(uint32_t m, T v, uint32_t d, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_DOWN, (int)d, width); }
 template <class T> EMU_INLINE T __shfl_xor_sync(uint32_t m, T v, int x, int width = 32) { return emu_shuffle(m, v, EMU_SHFL_XOR, x, width); }
 
 // emu_vector is four elements that are loaded and stored together; the processor would allow any address.
@@ -115,56 +106,5 @@ template <class T> struct alignas(16) emu_vector {
   }
 };
 
-// Arithmetic. Nothing is contracted (-ffp-contract=off), so the plain operators are the rounded ones.
-EMU_INLINE float __fadd_rn(float a, float b) { return a + b; }
-EMU_INLINE float __fsub_rn(float a, float b) { return a - b; }
-EMU_INLINE float __fmul_rn(float a, float b) { return a * b; }
-EMU_INLINE float __fdiv_rn(float a, float b) { return a / b; }
-EMU_INLINE float __fsqrt_rn(float a) { return sqrtf(a); }
-EMU_INLINE float __frcp_rn(float a) { return 1.0f / a; }
-EMU_INLINE float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-EMU_INLINE double __dadd_rn(double a, double b) { return a + b; }
-EMU_INLINE double __dmul_rn(double a, double b) { return a * b; }
-EMU_INLINE double __ddiv_rn(double a, double b) { return a / b; }
-EMU_INLINE double __dsqrt_rn(double a) { return sqrt(a); }
-EMU_INLINE double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
-EMU_INLINE float rsqrtf(float a) { return 1.0f / sqrtf(a); }
-EMU_INLINE double rsqrt(double a) { return 1.0 / sqrt(a); }
-EMU_INLINE int __float2int_rn(float a) { return (int)nearbyintf(a); }
-EMU_INLINE int __double2int_rn(double a) { return (int)nearbyint(a); }
-EMU_INLINE uint32_t __float_as_uint(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
-EMU_INLINE int __float_as_int(float f) { int u; memcpy(&u, &f, 4); return u; }
-EMU_INLINE float __uint_as_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
-EMU_INLINE float __int_as_float(int u) { float f; memcpy(&f, &u, 4); return f; }
 EMU_INLINE int __popc(uint32_t x) { return __builtin_popcount(x); }
 EMU_INLINE int __ffs(int x) { return __builtin_ffs(x); }
-EMU_INLINE int __clz(int x) { return x == 0 ? 32 : __builtin_clz((uint32_t)x); }
-EMU_INLINE uint32_t __umulhi(uint32_t a, uint32_t b) { return (uint32_t)((uint64_t)a * b >> 32); }
-template <class T> EMU_INLINE T __ldg(const T *p) { return *p; }
-
-#define EMU_MIN_MAX(T)                                    \
-  EMU_INLINE T min(T a, T b) { return b < a ? b : a; }    \
-  EMU_INLINE T max(T a, T b) { return a < b ? b : a; }
-EMU_MIN_MAX(int)
-EMU_MIN_MAX(unsigned)
-EMU_MIN_MAX(long long)
-EMU_MIN_MAX(unsigned long long)
-EMU_INLINE float min(float a, float b) { return fminf(a, b); }
-EMU_INLINE float max(float a, float b) { return fmaxf(a, b); }
-EMU_INLINE double min(double a, double b) { return fmin(a, b); }
-EMU_INLINE double max(double a, double b) { return fmax(a, b); }
-
-// Atomics on integers; blocks run on several threads of the processor.
-template <class T> EMU_INLINE T atomicAdd(T *p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
-template <class T> EMU_INLINE T atomicOr(T *p, T v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
-template <class T> EMU_INLINE T atomicExch(T *p, T v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
-template <class T> EMU_INLINE T atomicMax(T *p, T v) {
-  T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
-  while (old < v && !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
-  return old;
-}
-template <class T> EMU_INLINE T atomicMin(T *p, T v) {
-  T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
-  while (v < old && !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
-  return old;
-}

@@ -19,8 +19,6 @@ static void shuffle(Warp &w, u32 lanes) {
     u32 first = lane & ~(s.width - 1), from = lane;
     switch (s.how) {
     case EMU_SHFL_AT: from = first + ((u32)s.by & (s.width - 1)); break;
-    case EMU_SHFL_UP: from = lane - first >= (u32)s.by ? lane - (u32)s.by : lane; break;
-    case EMU_SHFL_DOWN: from = lane - first + (u32)s.by < s.width ? lane + (u32)s.by : lane; break;
     case EMU_SHFL_XOR: from = (lane ^ (u32)s.by) < first + s.width ? lane ^ (u32)s.by : lane; break;
     }
     if (!(lanes >> from & 1)) fail("lane %u shuffles from lane %u, which is not there, at %s", lane, from, where(w.lanes[lane].site).c_str());

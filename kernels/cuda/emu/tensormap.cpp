@@ -13,7 +13,7 @@ static int refuse(char *err, size_t errlen, const char *format, ...) {
   return -1;
 }
 
-extern "C" int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, int32_t floats, uint32_t rank, uint64_t address, const uint64_t *dims,
+extern "C" int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, uint32_t rank, uint64_t address, const uint64_t *dims,
                                      const uint64_t *strides, const uint32_t *box, uint32_t swizzle, char *err, size_t errlen) {
   if ((uintptr_t)map % 64) return refuse(err, errlen, "tensor map: it lies at %p, not at a multiple of 64", (void *)map);
   if (rank < 1 || rank > 5) return refuse(err, errlen, "tensor map: %u dimensions; 1 to 5 are possible", rank);
@@ -27,7 +27,6 @@ extern "C" int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, int32_t
   m.rank = (uint8_t)rank;
   m.elem = (uint8_t)elem;
   m.swizzle = (uint8_t)swizzle;
-  m.floats = floats != 0;
   for (uint32_t i = 0; i < 5; i++) m.dims[i] = m.box[i] = 1;
   for (uint32_t i = 0; i < rank; i++) {
     if (dims[i] == 0 || dims[i] > (uint64_t)1 << 32) return refuse(err, errlen, "tensor map: %llu elements in dimension %u; 1 to 2^32 are possible", (unsigned long long)dims[i], i);

@@ -17,14 +17,13 @@ typedef struct {
   uint8_t rank;        // 1 to 5
   uint8_t elem;        // bytes of an element
   uint8_t swizzle;     // 0, or the bytes of a row within which pieces of 16 are exchanged: 32, 64, 128
-  uint8_t floats;      // elements are floating-point numbers
-  uint8_t pad[26];
+  uint8_t pad[27];
 } emu_tensor_map;
 
 // emu_encode_tensor_map fills map within the limits that the manual of cuTensorMapEncodeTiled gives; strides has rank-1
 // elements. It returns 0, or -1 with the limit that is passed in err.
-__attribute__((visibility("default"))) int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, int32_t floats, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides,
-                          const uint32_t *box, uint32_t swizzle, char *err, size_t errlen);
+__attribute__((visibility("default"))) int emu_encode_tensor_map(emu_tensor_map *map, uint32_t elem, uint32_t rank, uint64_t address,
+                          const uint64_t *dims, const uint64_t *strides, const uint32_t *box, uint32_t swizzle, char *err, size_t errlen);
 
 #ifdef __cplusplus
 }

@@ -20,11 +20,11 @@ static int call(void *f, const char *name, const uint32_t *shape, const void *ar
 }
 
 // As in kernels/cuda/emu/tensormap.h.
-typedef int (*emu_encode_tensor_map)(void *, uint32_t, int32_t, uint32_t, uint64_t, const uint64_t *, const uint64_t *, const uint32_t *, uint32_t, char *, size_t);
+typedef int (*emu_encode_tensor_map)(void *, uint32_t, uint32_t, uint64_t, const uint64_t *, const uint64_t *, const uint32_t *, uint32_t, char *, size_t);
 
 static int encode(void *f, char *map, uint32_t elem, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides, const uint32_t *box, uint32_t swizzle, char *err, size_t errlen) {
 	__attribute__((aligned(64))) char aligned[128];
-	int rc = ((emu_encode_tensor_map)f)(aligned, elem, 1, rank, address, dims, strides, box, swizzle, err, errlen);
+	int rc = ((emu_encode_tensor_map)f)(aligned, elem, rank, address, dims, strides, box, swizzle, err, errlen);
 	memcpy(map, aligned, sizeof aligned);
 	return rc;
 }
