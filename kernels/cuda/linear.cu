@@ -74,19 +74,22 @@ KERNEL(colsum, colsum_args, 128, 1) {
   args.y[(i64)blockIdx.y * args.cols + col] = sum;
 }
 
-// y[j] = scale times the sum of x[p, j] over all pieces p, in order.
+// y[j] = scale times the sum of x[p, j] over all pieces p, in order, for up to two y; blockIdx.y says which.
 struct sum_partials_args {
-  const f32 *x;
-  f32 *y;
-  i64 n;
-  i32 pieces;
-  f32 scale;
+  const f32 *x[2];
+  f32 *y[2];
+  i64 n[2];
+  i32 pieces[2];
+  f32 scale[2];
 };
 
 KERNEL(sum_partials, sum_partials_args, 256, 1) {
-  i64 at = (i64)blockIdx.x * 256 + threadIdx.x;
-  if (at >= args.n) return;
+  u32 which = blockIdx.y;
+  i64 at = (i64)blockIdx.x * 256 + threadIdx.x, n = args.n[which];
+  if (at >= n) return;
+  const f32 *x = args.x[which];
+  i32 pieces = args.pieces[which];
   f32 sum = 0;
-  for (i32 p = 0; p < args.pieces; p++) sum += args.x[p * args.n + at];
-  args.y[at] = args.scale * sum;
+  for (i32 p = 0; p < pieces; p++) sum += x[p * n + at];
+  args.y[which][at] = args.scale[which] * sum;
 }

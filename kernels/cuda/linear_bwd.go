@@ -20,8 +20,8 @@ func planLinearBwd(p *planner, kernel kernels.Kernel, in, out []View) {
 	l.backward(dy, out[0], out[1], out[3], out[4])
 }
 
-// backward is all of LinearBwd but dbias. By the thin kernels that is one launch for A, B and xA in bfloat16, two for each of
-// dA and dB (one up to 512 tokens), one for g B, and one or (where the term cannot be in the product's sum) two for dx.
+// backward is all of LinearBwd but dbias. By the thin kernels that is one launch for A, B and xA in bfloat16, one for g B and dB, one
+// for dA, from 513 tokens on one that ends both sums, and one or (where the term cannot be in the product's sum) two for dx.
 func (l *linear) backward(dy, dx, dweight, da, db View) {
 	var x, w, a, b, xa Mat
 	left := 1.0 // of Scale, for xA
@@ -60,49 +60,54 @@ func (l *linear) backward(dy, dx, dweight, da, db View) {
 		}
 		return
 	}
-	if db.Wanted() {
-		l.outerGradient(g, xa, left, db)
-	}
-	if !dx.Wanted() && !da.Wanted() {
+	if !l.thin() {
+		l.gradients(all, g, a, b, xa, left, da, db)
 		return
 	}
-	sgb, left := l.innerGradient(g, b)
-	if da.Wanted() {
-		l.aGradient(x, sgb, left, da)
-	}
+	sums, sgb := l.thinGradients(g, x, b, xa, dx.Wanted(), da, db)
+	l.p.sumPartials(sums...)
 	if dx.Wanted() {
-		l.addTerm(all, Gemm{A: sgb, B: a, Alpha: float32(left * l.drop.keep())}, l.drop)
+		l.addTerm(all, Gemm{A: sgb, B: a, Alpha: float32(l.drop.keep())}, l.drop)
 	}
 }
 
-// innerGradient is Scale g B (T,r) as an operand; the second result is what is left of Scale.
-func (l *linear) innerGradient(g, b Mat) (Mat, float64) {
-	if l.thin() {
-		return l.p.thinMul(thinMul{x: g, w: b, alpha: 1, scale: l.scale}), 1
+// thinGradients makes dA = (Scale g B)ᵀ drop(x) and dB = gᵀ (Scale xA), but for the sums it returns, and Scale g B as an operand.
+func (l *linear) thinGradients(g, x, b, xa Mat, dx bool, da, db View) (sums []partial, sgb Mat) {
+	switch inner := dx || da.Wanted(); {
+	case inner && db.Wanted():
+		sgb, sums = l.p.thinPair(g, b, xa, l.scale, db)
+	case inner:
+		sgb = l.p.thinMul(thinMul{x: g, w: b, alpha: 1, scale: l.scale})
+	case db.Wanted():
+		sums = l.p.thinSum(thinSum{x: g, p: xa, y: db, alongX: l.r, alongP: 1, alpha: 1})
+	}
+	if da.Wanted() {
+		sums = append(sums, l.p.thinSum(thinSum{x: x, p: sgb, y: da, alongX: 1, alongP: l.i, alpha: l.drop.keep(), drop: l.drop})...)
+	}
+	return sums, sgb
+}
+
+// gradients are dA = Scale (g B)ᵀ drop(x), dB = Scale gᵀ xA and all with LoRA's term by products; left is what is left of Scale for
+// xA.
+func (l *linear) gradients(all product, g, a, b, xa Mat, left float64, da, db View) {
+	if db.Wanted() {
+		l.p.gemm(Gemm{A: g, TransA: true, B: xa, D: mat(db, l.r), Alpha: float32(left)})
+	}
+	dx := all.D.Dtype != 0
+	if !dx && !da.Wanted() {
+		return
 	}
 	gb := l.p.scratch(kernels.Float32, l.rows, l.r)
 	l.p.gemm(Gemm{A: g, B: b, D: mat(gb, l.r), Alpha: 1})
-	return l.rounded(gb, l.scale)
-}
-
-// aGradient is dA = Scale (g B)ᵀ drop(x).
-func (l *linear) aGradient(x, sgb Mat, left float64, da View) {
-	if l.thin() {
-		l.p.thinSum(thinSum{x: x, p: sgb, y: da, alongX: 1, alongP: l.i, alpha: l.drop.keep(), drop: l.drop})
-		return
+	sgb, left := l.rounded(gb, l.scale)
+	if da.Wanted() {
+		x := l.dropped()
+		l.flush()
+		l.p.gemm(Gemm{A: sgb, TransA: true, B: x, D: mat(da, l.i), Alpha: float32(left * l.drop.keep())})
 	}
-	x = l.dropped()
-	l.flush()
-	l.p.gemm(Gemm{A: sgb, TransA: true, B: x, D: mat(da, l.i), Alpha: float32(left * l.drop.keep())})
-}
-
-// outerGradient is dB = Scale gᵀ xA.
-func (l *linear) outerGradient(g, xa Mat, left float64, db View) {
-	if l.thin() {
-		l.p.thinSum(thinSum{x: g, p: xa, y: db, alongX: l.r, alongP: 1, alpha: 1})
-		return
+	if dx {
+		l.addTerm(all, Gemm{A: sgb, B: a, Alpha: float32(left * l.drop.keep())}, l.drop)
 	}
-	l.p.gemm(Gemm{A: g, TransA: true, B: xa, D: mat(db, l.r), Alpha: float32(left)})
 }
 
 type colsumArgs struct {
@@ -124,20 +129,33 @@ func (p *planner) colsum(x View, rows, cols int, y View) {
 	launch(p, "colsum", 128, 0, colsumArgs{X: x.Ptr, Y: part.Ptr, Rows: int32(rows), Cols: int32(cols), DX: int32(x.Dtype)},
 		blocks(cols, 128), pieces)
 	if pieces > 1 {
-		p.sumPartials(part, y, 1)
+		p.sumPartials(partial{part, y, 1})
 	}
 }
 
 type sumPartialsArgs struct {
-	X, Y   Ptr
-	N      int64
-	Pieces int32
-	Scale  float32
+	X, Y   [2]Ptr
+	N      [2]int64
+	Pieces [2]int32
+	Scale  [2]float32
 }
 
-// sumPartials appends y = scale times the sum over the pieces (first dimension) of x, in order.
-func (p *planner) sumPartials(x, y View, scale float64) {
-	launch(p, "sum_partials", 256, 0, sumPartialsArgs{
-		X: x.Ptr, Y: y.Ptr, N: int64(y.Elems()), Pieces: int32(x.Shape[0]), Scale: float32(scale),
-	}, blocks(y.Elems(), 256))
+// partial is y = scale times the sum over the pieces (first dimension) of x, in order.
+type partial struct {
+	x, y  View
+	scale float64
+}
+
+// sumPartials appends up to two such sums, in one launch.
+func (p *planner) sumPartials(sums ...partial) {
+	if len(sums) == 0 {
+		return
+	}
+	var a sumPartialsArgs
+	most := 0
+	for i, s := range sums {
+		a.X[i], a.Y[i], a.N[i], a.Pieces[i], a.Scale[i] = s.x.Ptr, s.y.Ptr, int64(s.y.Elems()), int32(s.x.Shape[0]), float32(s.scale)
+		most = max(most, s.y.Elems())
+	}
+	launch(p, "sum_partials", 256, 0, a, blocks(most, 256), len(sums))
 }

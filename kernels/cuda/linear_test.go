@@ -227,7 +227,7 @@ func TestLinearSteps(t *testing.T) {
 		target            cuda.Target
 		forward, backward int
 	}{
-		{cuda.Target{CC: 80}, 3, 7}, {cuda.Target{CC: 80, Lt: true}, 4, 8}, {cuda.Target{CC: 90, Lt: true, Hopper: true}, 3, 7},
+		{cuda.Target{CC: 80}, 3, 5}, {cuda.Target{CC: 80, Lt: true}, 4, 6}, {cuda.Target{CC: 90, Lt: true, Hopper: true}, 3, 5},
 	} {
 		for _, p := range []struct {
 			k       kernels.Kernel

@@ -129,8 +129,13 @@ func byMemory(c call, l *cuda.Launch) (bytes, flop int64, err error) {
 	case strings.HasPrefix(l.Func, "thin_sum"):
 		rows, cols, r := a.i32(72), a.i32(76), a.i32(80)
 		bytes, flop = 2*rows*(cols+r)+4*int64(l.Grid[1])*cols*r, 2*rows*cols*r
+	case strings.HasPrefix(l.Func, "thin_pair"): // g counts once: the blocks that share it begin together
+		rows, cols, r, pieces := a.i32(56), a.i32(60), a.i32(64), (a.i32(56)+a.i32(68)-1)/a.i32(68)
+		bytes, flop = 2*(rows*cols+cols*r+2*rows*r)+4*pieces*cols*r, 4*rows*cols*r
 	case l.Func == "sum_partials":
-		bytes = 4 * a.i64(16) * (a.i32(24) + 1)
+		for i := range int(l.Grid[1]) {
+			bytes += 4 * a.i64(32+8*i) * (a.i32(48+4*i) + 1)
+		}
 	case l.Func == "linear_cast":
 		for i := range int(l.Grid[1]) {
 			bytes += a.i64(64+8*i) * (a.size(128+4*i) + a.size(144+4*i))
