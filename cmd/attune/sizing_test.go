@@ -155,6 +155,20 @@ func TestDevicePoolIsAllocated(t *testing.T) {
 	}
 }
 
+// What plan times on a device that records is a run of a recording: neither the first, nor the one that is recorded.
+func TestEstimateTimesRecordings(t *testing.T) {
+	j, b, err := farJob(t, filling(t, lesson{"compute.micro_batch_tokens": 1024}), 1<<34, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.describe(); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := j.estimate(t.Context()); err != nil || b.Recorded == 0 || b.Replayed != 2*b.Recorded {
+		t.Errorf("%d recordings, %d runs of them, %+v, %v", b.Recorded, b.Replayed, report, err)
+	}
+}
+
 // placeRun allocates all that a run takes of its device.
 func placeRun(t *testing.T, j *job) {
 	t.Helper()
