@@ -22,6 +22,7 @@ DEVICE adamw_step adamw_scalars(const adamw_args &a) {
   return adamw_step{(f32)(1 - lr * a.weight_decay), a.hyper[3], (f32)sqrt((f64)a.hyper[2]), -(f32)(lr / (f64)a.hyper[1])};
 }
 
+// hot
 KERNEL(adamw, adamw_args, 256, 2) {
   adamw_args a = tensor_of(args, blockIdx.x);
   adamw_step *s = shared<adamw_step>();

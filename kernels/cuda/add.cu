@@ -9,6 +9,7 @@ struct add_args {
 };
 
 // Eight elements a thread; all of a thread's elements are read before any is written, so y may be a or b.
+// hot
 KERNEL(add, add_args, 256, 1) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;

@@ -129,6 +129,7 @@ template <int DP, int BN, int WARPS, bool KEYS, bool FIRST, bool SECOND> DEVICE 
   if (SECOND && args.dv) att_store<DP>(sum2.all, tile, args.dv, args.kv, head, w0, args.tokens, args.dh, args.lo);
 }
 
+// hot
 KERNEL(att_dkdv_32, att_args, 256, 1) { att_bwd<32, 64, 8, true, true, true>(args); }
 KERNEL(att_dkdv_64, att_args, 256, 1) { att_bwd<64, 64, 8, true, true, true>(args); }
 KERNEL(att_dkdv_80, att_args, 256, 1) { att_bwd<80, 32, 8, true, true, true>(args); }

@@ -2,6 +2,7 @@
 // so that their probabilities are 0, and 0.
 #include "attention.cuh"
 
+// hot
 KERNEL(att_delta, att_args, 256, 1) {
   i64 w = (i64)blockIdx.x * 8 + threadIdx.x / 32;
   i32 t = (i32)(w / args.heads), h = (i32)(w % args.heads), lane = threadIdx.x % 32, dh = args.dh;

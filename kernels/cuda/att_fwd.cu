@@ -84,6 +84,7 @@ template <int DP, int BN, int WARPS, bool HELD> DEVICE void att_fwd(const att_ar
   att_store<DP>(o.all, stages + warp * 16 * P, args.o, args.heads, head, w0, args.tokens, args.dh, args.lo);
 }
 
+// hot
 KERNEL(att_fwd_32, att_args, 256, 1) { att_fwd<32, 64, 8, true>(args); }
 KERNEL(att_fwd_64, att_args, 256, 1) { att_fwd<64, 64, 8, true>(args); }
 KERNEL(att_fwd_80, att_args, 256, 1) { att_fwd<80, 64, 8, true>(args); }

@@ -8,6 +8,7 @@ struct cast_args {
   i32 dx, dy;
 };
 
+// hot
 KERNEL(cast, cast_args, 256, 1) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;

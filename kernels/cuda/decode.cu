@@ -18,6 +18,7 @@ struct decode_args {
 enum { DECODE_ROWS = 256, DECODE_QUERIES = 8, DECODE_THREADS = 128 };
 
 // A block takes one piece for one key head. Shared memory: 8 queries (8, dh) and their scores (8, 256).
+// hot
 KERNEL(att_decode, decode_args, 128, 1) {
   i32 piece = blockIdx.x, kv = blockIdx.y, group = args.heads / args.kv, dh = args.dh, lane = threadIdx.x % 32;
   i32 total = args.tokens * group, from = piece * DECODE_ROWS, end = from + DECODE_ROWS < args.keys ? from + DECODE_ROWS : args.keys;
@@ -103,6 +104,7 @@ KERNEL(att_decode, decode_args, 128, 1) {
 }
 
 // A block a query: the pieces that it sees anything of, in order.
+// hot
 KERNEL(att_combine, decode_args, 128, 1) {
   i64 row = blockIdx.x, stride = (i64)args.tokens * args.heads * (args.dh + 2);
   const f32 *part = args.part + row * (args.dh + 2);

@@ -14,6 +14,7 @@ struct embed_bwd_args {
 // The id of token t, -1 behind the last: no id is that.
 DEVICE i32 embed_id(const embed_bwd_args &args, i32 t) { return t < args.tokens ? args.ids[t] : -1; }
 
+// hot
 KERNEL(embed_bwd, embed_bwd_args, 256, 4) {
   u32 *found = shared<u32>(); // a word a warp
   i32 token = (i32)blockIdx.x, id = args.ids[token], thread = (i32)threadIdx.x, c = ((i32)blockIdx.y * 256 + thread) * 8;

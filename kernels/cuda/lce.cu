@@ -10,6 +10,7 @@ struct lce_compact_args {
 };
 
 // One block.
+// hot
 KERNEL(lce_compact, lce_compact_args, 1024, 1) {
   i32 *sums = shared<i32>(), thread = (i32)threadIdx.x, count = 0; // a sum a warp
   for (i32 first = 0; first < args.tokens; first += (i32)blockDim.x) {
@@ -38,6 +39,7 @@ struct lce_rows_args {
 };
 
 // Row i of y is row index[i] of x, 0 for -1; to scatter, row index[i] of y is row i of x. Reads and writes each once.
+// hot
 KERNEL(lce_rows, lce_rows_args, 128, 4) {
   i64 i = blockIdx.x, t = args.index[i], from = args.scatter ? i : t, to = args.scatter ? t : i;
   if (to < 0) return;
@@ -62,6 +64,7 @@ struct lce_loss_args {
 };
 
 // One block: the sum of all tokens' losses in a fixed tree. NaN where more tokens count than the plan was made for.
+// hot
 KERNEL(lce_loss, lce_loss_args, 256, 1) {
   f64 sum = 0;
   for (i32 i = (i32)threadIdx.x; i < args.most; i += 256) sum += args.losses[i];

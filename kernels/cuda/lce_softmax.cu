@@ -54,6 +54,7 @@ DEVICE void lce_nothing(const lce_softmax_args &args, f32 *z) {
   for (i32 c = (i32)threadIdx.x * 8; args.dz && c < args.vocab; c += (i32)blockDim.x * 8) store8(z, args.dz, c, args.vocab, v);
 }
 
+// hot
 KERNEL(lce_softmax, lce_softmax_args, 512, 2) {
   i32 token = args.index[blockIdx.x];
   f32 *z = args.logits + blockIdx.x * args.ld, slope;

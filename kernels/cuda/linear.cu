@@ -11,6 +11,7 @@ struct linear_cast_args {
   f32 scale[4];
 };
 
+// hot
 KERNEL(linear_cast, linear_cast_args, 256, 1) {
   u32 which = blockIdx.y;
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8, n = args.n[which];
@@ -40,6 +41,7 @@ struct linear_drop_args {
   i32 pad;
 };
 
+// hot
 KERNEL(linear_drop, linear_drop_args, 256, 1) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;
@@ -65,6 +67,7 @@ struct colsum_args {
   i32 rows, cols, dx, pad;
 };
 
+// hot
 KERNEL(colsum, colsum_args, 128, 1) {
   i32 col = (i32)(blockIdx.x * 128 + threadIdx.x), first = (i32)blockIdx.y * 128;
   if (col >= args.cols) return;
@@ -83,6 +86,7 @@ struct sum_partials_args {
   f32 scale[2];
 };
 
+// hot
 KERNEL(sum_partials, sum_partials_args, 256, 1) {
   u32 which = blockIdx.y;
   i64 at = (i64)blockIdx.x * 256 + threadIdx.x, n = args.n[which];

@@ -10,6 +10,7 @@ struct nf4_args {
   f32 levels[16];
 };
 
+// hot
 KERNEL(nf4, nf4_args, 256, 4) {
   f32 *levels = shared<f32>(); // the lanes of a warp look up different ones
   if (threadIdx.x < 16) levels[threadIdx.x] = args.levels[threadIdx.x];

@@ -47,10 +47,12 @@ template <int CHUNKS> DEVICE void rmsnorm(const rmsnorm_args &args) {
   }
 }
 
+// hot
 KERNEL(rmsnorm_1, rmsnorm_args, 256, 4) { rmsnorm<1>(args); }
 KERNEL(rmsnorm_2, rmsnorm_args, 256, 4) { rmsnorm<2>(args); }
 KERNEL(rmsnorm_4, rmsnorm_args, 256, 4) { rmsnorm<4>(args); }
 
+// hot
 KERNEL(rmsnorm_long, rmsnorm_args, 256, 4) {
   i64 at = (i64)blockIdx.x * args.d;
   f32 x[8], sum = 0;

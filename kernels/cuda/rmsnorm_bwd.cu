@@ -49,10 +49,12 @@ template <int CHUNKS> DEVICE void rmsnorm_bwd(const rmsnorm_bwd_args &args) {
   }
 }
 
+// hot
 KERNEL(rmsnorm_bwd_1, rmsnorm_bwd_args, 256, 4) { rmsnorm_bwd<1>(args); }
 KERNEL(rmsnorm_bwd_2, rmsnorm_bwd_args, 256, 3) { rmsnorm_bwd<2>(args); }
 KERNEL(rmsnorm_bwd_4, rmsnorm_bwd_args, 256, 2) { rmsnorm_bwd<4>(args); }
 
+// hot
 KERNEL(rmsnorm_bwd_long, rmsnorm_bwd_args, 256, 3) {
   i64 at = (i64)blockIdx.x * args.d;
   f32 s = args.rstd[blockIdx.x], n[8], g[8], dot = 0;
@@ -75,6 +77,7 @@ struct rmsnorm_dweight_args {
 
 enum { DWEIGHT_ROWS = 32 };
 
+// hot
 KERNEL(rmsnorm_dweight, rmsnorm_dweight_args, 256, 3) {
   i32 c = (i32)(blockIdx.x * blockDim.x + threadIdx.x) * 8;
   if (c >= args.d) return;

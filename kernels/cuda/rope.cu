@@ -45,6 +45,7 @@ DEVICE void rope_turn(f32 c, f32 s, f32 &a, f32 &b) {
   b = b * c + x * s;
 }
 
+// hot
 KERNEL(rope, rope_args, 128, 8) {
   i32 half = args.half, first = (i32)blockIdx.x * args.block;
   i32 tokens = args.tokens - first < args.block ? args.tokens - first : args.block;

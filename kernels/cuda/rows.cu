@@ -10,6 +10,7 @@ struct rows_args {
   i32 d, dx, dy, pad;
 };
 
+// hot
 KERNEL(rows, rows_args, 128, 4) {
   i64 from = args.index[blockIdx.x], to = (i64)blockIdx.x * args.d;
   bool there = from >= 0 && from < args.rows;

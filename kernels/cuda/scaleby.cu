@@ -9,6 +9,7 @@ struct scaleby_args {
   i32 dx, dy;
 };
 
+// hot
 KERNEL(scaleby, scaleby_args, 256, 1) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;

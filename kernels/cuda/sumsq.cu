@@ -11,6 +11,7 @@ struct sumsq_args {
   i32 count, dx;
 };
 
+// hot
 KERNEL(sumsq, sumsq_args, 256, 4) {
   sumsq_args a = tensor_of(args, blockIdx.x);
   i64 block = (i64)blockIdx.x - a.first, begin = block * BLOCK_ELEMS;
@@ -31,6 +32,7 @@ KERNEL(sumsq, sumsq_args, 256, 4) {
 }
 
 // A block a tensor.
+// hot
 KERNEL(sumsq_finish, sumsq_args, 256, 4) {
   sumsq_args a = args.all ? args.all[blockIdx.x] : args;
   i64 blocks = (a.n + BLOCK_ELEMS - 1) / BLOCK_ELEMS;

@@ -37,6 +37,7 @@ DEVICE f32 swiglu_act(i32 act, f32 x, f32 &slope) {
 }
 
 // All of a thread's elements are read before any is written, so h may be gate or up.
+// hot
 KERNEL(swiglu, swiglu_args, 256, 4) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;
@@ -49,6 +50,7 @@ KERNEL(swiglu, swiglu_args, 256, 4) {
 }
 
 // dgate and dup may be any two of the inputs.
+// hot
 KERNEL(swiglu_bwd, swiglu_bwd_args, 256, 4) {
   i64 at = ((i64)blockIdx.x * 256 + threadIdx.x) * 8;
   if (at >= args.n) return;
