@@ -37,7 +37,7 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
     mbarrier_init(fixed, 1);
     for (int s = 0; s < STAGES; s++) {
       mbarrier_init(full + s, 1);
-      mbarrier_init(empty + s, 256);
+      mbarrier_init(empty + s, 8); // the warps that multiply
     }
     mbarrier_init_fence();
   }
@@ -112,7 +112,7 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
     wgmma_commit();
     wgmma_wait<1>();
     wgmma_hold(s);
-    if (OVERLAP && before >= 0) mbarrier_arrive(empty + before); // its products came before s
+    if (OVERLAP && before >= 0) att_give(empty + before); // its products came before s
 
     // p, while do.v is made; operands of products are set when none is under way, or the compiler waits for each of them.
     UNROLL for (int e = 0; e < BN / 2; e += 4) {
@@ -154,7 +154,7 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
       wgmma_wait<0>();
       wgmma_hold(sum1);
       if (KEYS) wgmma_hold(sum2);
-      mbarrier_arrive(empty + stage);
+      att_give(empty + stage);
     }
     t0 += BN;
     if (t0 >= span.hi) { // the next query head

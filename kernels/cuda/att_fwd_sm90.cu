@@ -32,8 +32,8 @@ template <int DH, int BN> DEVICE void att_fwd_sm90(const att_fwd_sm90_args &args
     for (int s = 0; s < 2; s++) {
       mbarrier_init(k_full + s, 1);
       mbarrier_init(v_full + s, 1);
-      mbarrier_init(k_empty + s, 256);
-      mbarrier_init(v_empty + s, 256);
+      mbarrier_init(k_empty + s, 8); // the warps that multiply
+      mbarrier_init(v_empty + s, 8);
     }
     mbarrier_init_fence();
   }
@@ -103,7 +103,7 @@ template <int DH, int BN> DEVICE void att_fwd_sm90(const att_fwd_sm90_args &args
     times_keys(0);
     wgmma_wait<0>();
     wgmma_hold(s);
-    mbarrier_arrive(k_empty);
+    att_give(k_empty);
     softmax(0);
     UNROLL for (int kk = 0; kk < BN / 16; kk++) att_pack(p[kk], s, kk);
     if (me == 1 && tiles > 1) bar_arrive(ATT_TURN, 256);
@@ -120,11 +120,11 @@ template <int DH, int BN> DEVICE void att_fwd_sm90(const att_fwd_sm90_args &args
     if (me == 0 || n + 1 < tiles) bar_arrive(ATT_TURN + 1 - me, 256);
     wgmma_wait<1>();
     wgmma_hold(s);
-    mbarrier_arrive(k_empty + (n & 1));
+    att_give(k_empty + (n & 1));
     softmax(n);
     wgmma_wait<0>();
     wgmma_hold(o);
-    mbarrier_arrive(v_empty + (n - 1 & 1));
+    att_give(v_empty + (n - 1 & 1));
     UNROLL for (int e = 0; e < DH / 2; e++) o[e] *= alpha[e / 2 % 2];
     UNROLL for (int kk = 0; kk < BN / 16; kk++) att_pack(p[kk], s, kk);
   }

@@ -11,6 +11,12 @@ template <int DH, int ROWS> DEVICE void att_tma(u8 *tile, const tensor_map *map,
   UNROLL for (int part = 0; part < DH / 64; part++) tma_load_3d(tile + part * ROWS * 128, map, part * 64, head, t0, bar);
 }
 
+// att_give says that this warp has read a tile: an arrival a warp, as those of a barrier go one after the other.
+DEVICE void att_give(u64 *empty) {
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) mbarrier_arrive(empty);
+}
+
 // att_along and att_down are the descriptors of a tile's rows from r (a multiple of 8) on: with K along the rows, 16*ks
 // elements in; and with K down the rows, from row r on.
 template <int ROWS> DEVICE u64 att_along(const u8 *tile, i32 r, int ks) {
