@@ -110,7 +110,10 @@ func bfloat16s(dtypes ...int32) bool {
 }
 
 // smallShared says whether a block has but 99 KiB of shared memory.
-func (p *planner) smallShared() bool { return p.target.CC == 86 || p.target.CC == 89 }
+func (p *planner) smallShared() bool {
+	cc := p.target.CC
+	return cc == 86 || cc == 89 || cc/10 == 12
+}
 
 // mmaTile is a tile of rows of the bfloat16 kernels (att_mma.cuh): width is the head size rounded up.
 type mmaTile struct{ width int }

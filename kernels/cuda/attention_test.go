@@ -119,6 +119,7 @@ func TestAttentionLaunches(t *testing.T) {
 		{cuda.Target{CC: 80}, kernels.Attention{Scale: 1}, 72, kernels.BFloat16, []string{"att_spans", "att_fwd_80"}},
 		{cuda.Target{CC: 80}, kernels.Attention{Scale: 1}, 256, kernels.BFloat16, []string{"att_spans", "att_fwd_256"}},
 		{cuda.Target{CC: 89}, kernels.Attention{Scale: 1}, 256, kernels.BFloat16, []string{"att_spans", "att_fwd_256_small"}},
+		{cuda.Target{CC: 120}, kernels.Attention{Scale: 1}, 256, kernels.BFloat16, []string{"att_spans", "att_fwd_256_small"}},
 		{cuda.Target{CC: 86}, kernels.Attention{Scale: 1}, 200, kernels.Float32, []string{"att_spans", "att_fwd_f32_256"}},
 		{cuda.Target{CC: 90, Hopper: true}, kernels.Attention{Scale: 1}, 256, kernels.BFloat16, []string{"att_spans", "att_fwd_256_sm90"}},
 		{cuda.Target{CC: 90, Hopper: true}, kernels.Attention{Scale: 1}, 96, kernels.BFloat16, []string{"att_spans", "att_fwd_96"}},
@@ -143,7 +144,7 @@ func TestAttentionLaunches(t *testing.T) {
 			t.Errorf("%v %d: %v", c.target, c.dh, err)
 			continue
 		}
-		most := map[int]int{80: 163, 86: 99, 89: 99, 90: 227}[c.target.CC] << 10
+		most := map[int]int{80: 163, 86: 99, 89: 99, 90: 227, 120: 99}[c.target.CC] << 10
 		var got []string
 		for _, s := range steps {
 			l := s.(*cuda.Launch)

@@ -10,8 +10,8 @@ static bool no_device(int dev) { return dev < 0 || dev >= state().gpus; }
 // are those of a processor.
 static int attribute(int attr) {
   const State &s = state();
-  bool large = s.cc == 80 || s.cc >= 90;
-  int optin = s.cc >= 90 ? 227 << 10 : s.cc == 80 ? 163 << 10 : s.cc == 75 ? 64 << 10 : 99 << 10;
+  bool large = s.cc == 80 || (s.cc >= 90 && s.cc < 120);
+  int optin = s.cc >= 90 && s.cc < 120 ? 227 << 10 : s.cc == 80 ? 163 << 10 : s.cc == 75 ? 64 << 10 : 99 << 10;
   switch (attr) {
   case 1: return 1024;                                  // threads a block
   case 2: case 3: return 1024;                          // block x, y

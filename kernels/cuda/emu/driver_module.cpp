@@ -132,7 +132,7 @@ static bool known(Function *f) {
 
 static int most_shared() { // of a block, in bytes
   int cc = state().cc;
-  return cc >= 90 ? 227 << 10 : cc == 80 ? 163 << 10 : cc == 75 ? 64 << 10 : 99 << 10;
+  return cc >= 90 && cc < 120 ? 227 << 10 : cc == 80 ? 163 << 10 : cc == 75 ? 64 << 10 : 99 << 10;
 }
 
 API CUresult cuFuncSetAttribute(Function *f, int attribute, int value) {

@@ -148,7 +148,7 @@ static std::string check(const Kernel *k, const Launch &l, size_t args_bytes) {
   char s[512];
   s[0] = 0;
   u64 threads = (u64)l.block[0] * l.block[1] * l.block[2];
-  u32 most = l.options.cc >= 90 ? 227 << 10 : l.options.cc == 80 ? 163 << 10 : 99 << 10;
+  u32 most = l.options.cc >= 90 && l.options.cc < 120 ? 227 << 10 : l.options.cc == 80 ? 163 << 10 : 99 << 10;
   if (!k) snprintf(s, sizeof s, "no such kernel in the emulator (make emu builds them) %s", broken.c_str());
   else if (args_bytes != k->args_bytes) snprintf(s, sizeof s, "%zu bytes of arguments; its struct in %s has %zu", args_bytes, k->file.c_str(), k->args_bytes);
   else if (threads == 0 || threads > k->threads) snprintf(s, sizeof s, "blocks of %llu threads; it is for 1 to %u", (unsigned long long)threads, k->threads);
