@@ -54,6 +54,9 @@ type Target struct {
 	Lt bool
 	// Hopper allows the kernels for sm_90a (wgmma, TMA). CC is 90 then.
 	Hopper bool
+	// SMs is the number of multiprocessors; 0 is an H100's. It says how many blocks share out tiles that are there anyway: no
+	// kernel, and so no bit of a result, is chosen by it.
+	SMs int
 }
 
 // Step is one thing to be done, in order: *Launch, *Gemm or *Fill.

@@ -1,14 +1,15 @@
 // D = alpha (op(A) op(B) + op(A2) op(B2)) + beta C + bias on Hopper, by TMA and wgmma: gemm_bf16.cu's product, with LoRA's term
 // as the last steps of the same sum. Not for A and B both transposed.
 //
-// A block is three warpgroups. One thread of the first has TMA bring steps of 64 k to shared memory, four of which fit: 192 KB,
-// of A 128x64 and of B 256x64. The other two make 64x256 each by wgmma m64n256k16, one step's products under way while the
-// next step's are begun: 128 registers of sums a thread, 232 in all. Operands lie as they do in memory, swizzled by 128
-// bytes: K along the rows of 64, or M or N. What lies outside of a matrix comes as zeros.
+// A block is three warpgroups. One thread of the first has TMA bring steps of 64 k to shared memory, 192 KB of them: of A 128x64
+// and of B 256x64 four, or six where tiles are 128 wide, for results of which wide tiles would leave multiprocessors idle. The
+// other two make 64 rows each by wgmma m64n256k16, one step's products under way while the next step's are begun: 128
+// registers of sums a thread, 232 in all. Operands lie as they do in memory, swizzled by 128 bytes: K along the rows of 64,
+// or M or N. What lies outside of a matrix comes as zeros.
 //
-// Blocks, at most as many as an H100 has multiprocessors, take tiles in a fixed order, in groups of 8 rows of tiles; the loads
+// Blocks, at most as many as there are multiprocessors, take tiles in a fixed order, in groups of 8 rows of tiles; the loads
 // of the next tile run while the last one is stored. Each tile is made by one block and each sum runs over k in order, so
-// that bits do not depend on the number of blocks. A step does 4 MFLOP from 48 KB: bound by wgmma where K is large. A term of
+// that bits do not depend on the number of blocks. A step does 4 MFLOP from 48 KB (2 from 32): bound by wgmma where K is large. A term of
 // rank 16 costs one of its k16 where K costs K/16.
 //
 // Results pass through 20 KB of shared memory, 16 rows of 32 columns a warp at a time, and leave in pieces of 16 bytes.
@@ -25,46 +26,47 @@ struct gemm_sm90_args {
   i32 pad[15];
 };
 
-enum { SM90_M = 128, SM90_N = 256, SM90_K = 64, SM90_STAGES = 4, SM90_GROUP = 8, SM90_A = SM90_M * SM90_K * 2, SM90_STEP = SM90_A + SM90_N * SM90_K * 2 };
+enum { SM90_M = 128, SM90_K = 64, SM90_GROUP = 8, SM90_A = SM90_M * SM90_K * 2 };
 
-// Sums of a warp on their way to D have rows of 32, padded so that stores meet no bank twice; they lie behind the steps and the
-// barriers.
-enum { SM90_OUT = 32 + 8, SM90_OUTS = SM90_STAGES * SM90_STEP + 2 * SM90_STAGES * 8 };
+// What goes with tiles of N columns. Sums of a warp on their way to D have rows of 32, padded so that stores meet no bank twice;
+// they lie behind the steps and the barriers.
+template <int N> struct sm90 { enum { STAGES = N == 256 ? 4 : 6, STEP = SM90_A + N * SM90_K * 2, OUTS = STAGES * STEP + 2 * STAGES * 8 }; };
+enum { SM90_OUT = 32 + 8 };
 
 // sm90_tile is where tile i begins.
-DEVICE void sm90_tile(const gemm_sm90_args &args, i32 i, i32 &m0, i32 &n0) {
-  i32 across = (args.n + SM90_N - 1) / SM90_N, down = (args.m + SM90_M - 1) / SM90_M;
+template <int N> DEVICE void sm90_tile(const gemm_sm90_args &args, i32 i, i32 &m0, i32 &n0) {
+  i32 across = (args.n + N - 1) / N, down = (args.m + SM90_M - 1) / SM90_M;
   i32 group = i / (SM90_GROUP * across), in = i % (SM90_GROUP * across), first = group * SM90_GROUP;
   i32 high = down - first < SM90_GROUP ? down - first : SM90_GROUP;
   m0 = (first + in % high) * SM90_M;
-  n0 = in / high * SM90_N;
+  n0 = in / high * N;
 }
 
 // sm90_load begins the copies of one step, k0 on, of a tile.
-template <bool TA, bool TB> DEVICE void sm90_load(const tensor_map *a, const tensor_map *b, i32 m0, i32 n0, i32 k0, u8 *step, u64 *full) {
-  mbarrier_expect(full, SM90_STEP);
+template <bool TA, bool TB, int N> DEVICE void sm90_load(const tensor_map *a, const tensor_map *b, i32 m0, i32 n0, i32 k0, u8 *step, u64 *full) {
+  mbarrier_expect(full, sm90<N>::STEP);
   if (TA) for (int i = 0; i < SM90_M; i += 64) tma_load_2d(step + i * SM90_K * 2, a, m0 + i, k0, full);
   else tma_load_2d(step, a, k0, m0, full);
   step += SM90_A;
   if (TB) tma_load_2d(step, b, k0, n0, full);
-  else for (int i = 0; i < SM90_N; i += 64) tma_load_2d(step + i * SM90_K * 2, b, n0 + i, k0, full);
+  else for (int i = 0; i < N; i += 64) tma_load_2d(step + i * SM90_K * 2, b, n0 + i, k0, full);
 }
 
-// sm90_multiply begins the products of the first N times 16 k of a step for a warpgroup, as one group.
-template <bool TA, bool TB, int N> DEVICE void sm90_multiply(f32 (&acc)[128], const u8 *step, i32 group, bool add) {
+// sm90_multiply begins the products of the first KS times 16 k of a step for a warpgroup, as one group.
+template <bool TA, bool TB, int N, int KS> DEVICE void sm90_multiply(f32 (&acc)[N / 2], const u8 *step, i32 group, bool add) {
   const u8 *rows = step + group * 64 * SM90_K * 2;
   u64 a = TA ? matrix_mn(rows, 64 * SM90_K * 2) : matrix_k(rows);
   u64 b = TB ? matrix_k(step + SM90_A) : matrix_mn(step + SM90_A, 64 * SM90_K * 2);
   wgmma_fence();
-  UNROLL for (int k = 0; k < N; k++) wgmma<256, TA, !TB>(acc, a + (TA ? k * 128 : k * 2), b + (TB ? k * 2 : k * 128), add || k > 0);
+  UNROLL for (int k = 0; k < KS; k++) wgmma<N, TA, !TB>(acc, a + (TA ? k * 128 : k * 2), b + (TB ? k * 2 : k * 128), add || k > 0);
   wgmma_commit();
 }
 
 // sm90_store takes the sums of a warp, whose 16 rows begin at m0, to D: 32 columns at a time by way of shared memory.
-DEVICE void sm90_store(const gemm_sm90_args &args, const f32 (&acc)[128], f32 *out, i32 m0, i32 n0) {
+template <int R> DEVICE void sm90_store(const gemm_sm90_args &args, const f32 (&acc)[R], f32 *out, i32 m0, i32 n0) {
   i32 lane = (i32)threadIdx.x % 32;
   bool wide_c = rows_wide(args.c, args.dcd, args.ldc), wide_d = rows_wide(args.d, args.dcd, args.ldd);
-  UNROLL for (int j = 0; j < 128; j += 16) {
+  UNROLL for (int j = 0; j < R; j += 16) {
     UNROLL for (int i = 0; i < 16; i++) out[(lane / 4 + i / 2 % 2 * 8) * SM90_OUT + i / 4 * 8 + lane % 4 * 2 + i % 2] = acc[j + i];
     __syncwarp();
     for (i32 row = lane / 4; row < 16; row += 8) {
@@ -87,30 +89,31 @@ DEVICE void sm90_store(const gemm_sm90_args &args, const f32 (&acc)[128], f32 *o
   }
 }
 
-template <bool TA, bool TB> DEVICE void gemm_sm90(const gemm_sm90_args &args) {
+template <bool TA, bool TB, int N> DEVICE void gemm_sm90(const gemm_sm90_args &args) {
+  enum { STAGES = sm90<N>::STAGES, STEP = sm90<N>::STEP };
   u8 *ring = shared<u8>();
-  u64 *full = shared<u64>(SM90_STAGES * SM90_STEP), *empty = full + SM90_STAGES;
+  u64 *full = shared<u64>(STAGES * STEP), *empty = full + STAGES;
   if (threadIdx.x == 0) {
-    for (int i = 0; i < SM90_STAGES; i++) {
+    for (int i = 0; i < STAGES; i++) {
       mbarrier_init(full + i, 1);
       mbarrier_init(empty + i, 8); // the warps that multiply
     }
     mbarrier_init_fence();
   }
   __syncthreads();
-  i32 tiles = (args.n + SM90_N - 1) / SM90_N * ((args.m + SM90_M - 1) / SM90_M);
+  i32 tiles = (args.n + N - 1) / N * ((args.m + SM90_M - 1) / SM90_M);
   i32 steps1 = (args.k + SM90_K - 1) / SM90_K, steps = steps1 + (args.k2 + SM90_K - 1) / SM90_K, group = (i32)threadIdx.x / 128, m0, n0;
   u32 at = 0; // steps since the beginning, over all tiles
   if (group == 0) {
     registers_down<40>();
     if (threadIdx.x != 0) return;
     for (i32 tile = (i32)blockIdx.x; tile < tiles; tile += (i32)gridDim.x) {
-      sm90_tile(args, tile, m0, n0);
+      sm90_tile<N>(args, tile, m0, n0);
       for (i32 s = 0; s < steps; s++, at++) {
-        u32 stage = at % SM90_STAGES;
-        mbarrier_wait(empty + stage, (at / SM90_STAGES & 1) ^ 1);
+        u32 stage = at % STAGES;
+        mbarrier_wait(empty + stage, (at / STAGES & 1) ^ 1);
         bool second = s >= steps1;
-        sm90_load<TA, TB>(second ? &args.a2 : &args.a, second ? &args.b2 : &args.b, m0, n0, (second ? s - steps1 : s) * SM90_K, ring + stage * SM90_STEP,
+        sm90_load<TA, TB, N>(second ? &args.a2 : &args.a, second ? &args.b2 : &args.b, m0, n0, (second ? s - steps1 : s) * SM90_K, ring + stage * STEP,
                           full + stage);
       }
     }
@@ -119,28 +122,31 @@ template <bool TA, bool TB> DEVICE void gemm_sm90(const gemm_sm90_args &args) {
   registers_up<232>();
   i32 warp = (i32)threadIdx.x / 32 - 4;
   for (i32 tile = (i32)blockIdx.x; tile < tiles; tile += (i32)gridDim.x) {
-    f32 acc[128];
+    f32 acc[N / 2];
     for (i32 s = 0; s < steps; s++, at++) {
-      u32 stage = at % SM90_STAGES;
-      mbarrier_wait(full + stage, at / SM90_STAGES & 1);
-      const u8 *step = ring + stage * SM90_STEP;
+      u32 stage = at % STAGES;
+      mbarrier_wait(full + stage, at / STAGES & 1);
+      const u8 *step = ring + stage * STEP;
       i32 left = s < steps1 ? args.k - s * SM90_K : args.k2 - (s - steps1) * SM90_K;
-      if (left > 48) sm90_multiply<TA, TB, 4>(acc, step, group - 1, s > 0);
-      else if (left > 32) sm90_multiply<TA, TB, 3>(acc, step, group - 1, s > 0);
-      else if (left > 16) sm90_multiply<TA, TB, 2>(acc, step, group - 1, s > 0);
-      else sm90_multiply<TA, TB, 1>(acc, step, group - 1, s > 0);
+      if (left > 48) sm90_multiply<TA, TB, N, 4>(acc, step, group - 1, s > 0);
+      else if (left > 32) sm90_multiply<TA, TB, N, 3>(acc, step, group - 1, s > 0);
+      else if (left > 16) sm90_multiply<TA, TB, N, 2>(acc, step, group - 1, s > 0);
+      else sm90_multiply<TA, TB, N, 1>(acc, step, group - 1, s > 0);
       wgmma_wait<1>(); // the step before has been read
-      if (s > 0 && threadIdx.x % 32 == 0) mbarrier_arrive(empty + (at - 1) % SM90_STAGES);
+      if (s > 0 && threadIdx.x % 32 == 0) mbarrier_arrive(empty + (at - 1) % STAGES);
     }
     wgmma_wait<0>();
     wgmma_hold(acc);
-    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty + (at - 1) % SM90_STAGES);
-    sm90_tile(args, tile, m0, n0);
-    sm90_store(args, acc, shared<f32>(SM90_OUTS) + warp * 16 * SM90_OUT, m0 + warp * 16, n0);
+    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty + (at - 1) % STAGES);
+    sm90_tile<N>(args, tile, m0, n0);
+    sm90_store(args, acc, shared<f32>(sm90<N>::OUTS) + warp * 16 * SM90_OUT, m0 + warp * 16, n0);
   }
 }
 
 // hot: no local memory
-KERNEL(gemm_sm90_nn, gemm_sm90_args, 384, 1) { gemm_sm90<false, false>(args); }
-KERNEL(gemm_sm90_nt, gemm_sm90_args, 384, 1) { gemm_sm90<false, true>(args); }
-KERNEL(gemm_sm90_tn, gemm_sm90_args, 384, 1) { gemm_sm90<true, false>(args); }
+KERNEL(gemm_sm90_nn_256, gemm_sm90_args, 384, 1) { gemm_sm90<false, false, 256>(args); }
+KERNEL(gemm_sm90_nt_256, gemm_sm90_args, 384, 1) { gemm_sm90<false, true, 256>(args); }
+KERNEL(gemm_sm90_tn_256, gemm_sm90_args, 384, 1) { gemm_sm90<true, false, 256>(args); }
+KERNEL(gemm_sm90_nn_128, gemm_sm90_args, 384, 1) { gemm_sm90<false, false, 128>(args); }
+KERNEL(gemm_sm90_nt_128, gemm_sm90_args, 384, 1) { gemm_sm90<false, true, 128>(args); }
+KERNEL(gemm_sm90_tn_128, gemm_sm90_args, 384, 1) { gemm_sm90<true, false, 128>(args); }

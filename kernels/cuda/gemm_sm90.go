@@ -1,6 +1,10 @@
 package cuda
 
-import "attune/kernels"
+import (
+	"fmt"
+
+	"attune/kernels"
+)
 
 // tensorMap is the place of a TensorMap in an argument struct.
 type tensorMap [128]byte
@@ -14,12 +18,22 @@ type gemmSm90Args struct {
 	_                [15]int32
 }
 
-const (
-	// sm90Blocks is the number of an H100's multiprocessors: blocks of gemm_sm90 at once, each of which fills one.
-	sm90Blocks = 132
-	// sm90Least is the least number of rows and columns of a result for which tiles of 128x256 are worth it.
-	sm90Least = 128
-)
+// sm90Least is the least number of rows and columns of a result for which tiles of 128x128 are worth it.
+const sm90Least = 128
+
+// sm90Width is how wide the tiles of a result are: 256 columns, of which a multiprocessor makes more in a second, or 128 where
+// that leaves less of an H100 idle. Other devices take the same tiles, whatever their number of multiprocessors.
+func sm90Width(m, n int) int {
+	const narrower = 1.1 // what half a tile's time is multiplied by where it is made alone
+	rounds := func(width int) float64 { return float64(blocks(blocks(m, 128)*blocks(n, width), h100)) }
+	if narrower*rounds(128) < 2*rounds(256) {
+		return 128
+	}
+	return 256
+}
+
+// h100 is the number of an H100's multiprocessors.
+const h100 = 132
 
 // onHopper says that gemm_sm90 makes g: operands of bfloat16 whose rows TMA can address, not both transposed, and a result
 // that fills a tile.
@@ -42,6 +56,7 @@ func (p *planner) multiplySm90(g product) {
 	if g.TransA {
 		k2 = g.A2.Rows
 	}
+	width := sm90Width(m, n)
 	var maps []TensorMap
 	for i, o := range []Mat{g.A, g.B, g.A2, g.B2} {
 		if o.Dtype == 0 { // no second product
@@ -56,17 +71,22 @@ func (p *planner) multiplySm90(g product) {
 		case i%2 == 0 && !g.TransA:
 			box[1] = 128
 		case i%2 == 1 && g.TransB:
-			box[1] = 256
+			box[1] = uint32(width)
 		}
 		maps = append(maps, TensorMap{
 			At: i * len(tensorMap{}), Ptr: o.Ptr, Dtype: o.Dtype, Dims: []uint64{uint64(o.Cols), uint64(o.Rows)},
 			Strides: []uint64{uint64(o.LD) * 2}, Box: box, Swizzle: 128,
 		})
 	}
-	const shared = 4*(128+256)*64*2 + 4*2*8 + 8*16*40*4 // four steps of A and B, two barriers each, results of 8 warps
-	launch(p, "gemm_sm90_"+g.transposes(), 384, shared, gemmSm90Args{
+	stages := map[int]int{128: 6, 256: 4}[width]
+	shared := stages*(128+width)*64*2 + stages*2*8 + 8*16*40*4 // steps of A and B, two barriers each, results of 8 warps
+	fill := p.target.SMs
+	if fill == 0 {
+		fill = h100
+	}
+	launch(p, fmt.Sprintf("gemm_sm90_%s_%d", g.transposes(), width), 384, shared, gemmSm90Args{
 		C: g.C.Ptr, Bias: g.Bias.Ptr, D: g.D.Ptr, Ldc: int64(g.C.LD), Ldd: int64(g.D.LD),
 		M: int32(m), N: int32(n), K: int32(k), K2: int32(k2), Dcd: int32(g.D.Dtype), Alpha: g.Alpha, Beta: g.Beta,
-	}, min(blocks(m, 128)*blocks(n, 256), sm90Blocks))
+	}, min(blocks(m, 128)*blocks(n, width), fill)) // each block fills one
 	p.maps(maps...)
 }

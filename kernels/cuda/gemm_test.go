@@ -215,16 +215,19 @@ func TestGemmLarge(t *testing.T) {
 	}
 }
 
-// The tiles of Hopper: edges, tails of k, more tiles than blocks, what is added, in any order of the copies and products.
+// The tiles of Hopper, both widths: edges, tails of k, more tiles than blocks, what is added, in any order of the copies and
+// products. Bits do not depend on how many blocks share the tiles.
 func TestGemmHopper(t *testing.T) {
-	target := cuda.Target{CC: 90, Hopper: true}
+	few, all := cuda.Target{CC: 90, Hopper: true, SMs: 5}, cuda.Target{CC: 90, Hopper: true}
 	for _, o := range []emutest.Options{{}, {Seed: 2, Async: true}} {
-		e := emutest.Open(t, target, o)
-		for n, size := range [][3]int{{128, 128, 8}, {130, 136, 72}, {304, 520, 200}, {1600, 2832, 24}} {
+		e := emutest.Open(t, few, o)
+		for n, size := range []struct{ m, n, k, width int }{
+			{128, 128, 8, 128}, {130, 136, 72, 128}, {304, 520, 488, 128}, {1040, 2056, 24, 256}, {1160, 1808, 72, 256},
+		} {
 			for trans := range 3 { // not both
 				c := gemmCase{
-					m: size[0], n: size[1], k: size[2], transA: trans == 1, transB: trans == 2, in: kernels.BFloat16, out: kernels.BFloat16, alpha: 1,
-					kernel: "gemm_sm90",
+					m: size.m, n: size.n, k: size.k, transA: trans == 1, transB: trans == 2, in: kernels.BFloat16, out: kernels.BFloat16, alpha: 1,
+					kernel: fmt.Sprintf("gemm_sm90_%s_%d", []string{"nn", "tn", "nt"}[trans], size.width),
 				}
 				if c.transA {
 					c.m = (c.m + 7) &^ 7
@@ -237,7 +240,16 @@ func TestGemmHopper(t *testing.T) {
 				case 3:
 					c.beta, c.gap = 0.25, 16
 				}
-				c.run(t, e, target)
+				got := c.run(t, e, few)
+				if o.Async {
+					continue
+				}
+				for i, v := range c.run(t, e, all) {
+					if v != got[i] {
+						t.Errorf("%dx%d: element %d is %g by 5 blocks, %g by as many as there are tiles", c.m, c.n, i, got[i], v)
+						break
+					}
+				}
 			}
 		}
 	}

@@ -28,7 +28,7 @@ import (
 type Backend struct {
 	*worker
 	name, gpu, arch, warning string
-	cc                       int
+	cc, sms                  int // compute capability, multiprocessors
 	target                   cuda.Target
 	stream                   cu.Stream
 	functions                map[string]*function

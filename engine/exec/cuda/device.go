@@ -97,7 +97,7 @@ func (b *Backend) open(o Options) error {
 			matmul = "cublasLt " + b.lt.version
 		}
 	}
-	b.target = cuda.Target{CC: b.cc, Lt: b.lt != nil, Hopper: hopper && b.cc == 90}
+	b.target = cuda.Target{CC: b.cc, Lt: b.lt != nil, Hopper: hopper && b.cc == 90, SMs: b.sms}
 	left, _, err := cu.MemInfo()
 	b.resident = free - left
 	b.name = fmt.Sprintf("cuda %s, cc %d.%d, driver CUDA %v, %s", b.gpu, b.cc/10, b.cc%10, nvidia.Version(cu.Version()), matmul)
@@ -132,6 +132,9 @@ func (b *Backend) openGPU(ordinal int) error {
 		return err
 	}
 	b.cc = 10*major + minor
+	if b.sms, err = dev.Attribute(cu.MultiprocessorCount); err != nil {
+		return err
+	}
 	context, err := dev.RetainPrimaryCtx()
 	if err != nil {
 		return fmt.Errorf("make a context: %w", err)
