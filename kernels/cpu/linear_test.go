@@ -120,7 +120,7 @@ func TestLinearRefuses(t *testing.T) {
 	refuses(t, k, in, out, "keys")
 	in, out = fresh()
 	out[0] = newView(kernels.Float32, 6, 8)
-	refuses(t, k, in, out, "must be floating-point of 42 elements")
+	refuses(t, k, in, out, "must be float32 or bfloat16 of 42 elements")
 	in, out = fresh()
 	out[1] = newView(kernels.BFloat16, 6, 4)
 	refuses(t, k, in, out, "must be float32")

@@ -7,6 +7,33 @@ import (
 	"attune/kernels"
 )
 
+func (c *checker) accumulate() {
+	acc := c.in[0]
+	c.stored("acc", acc, kernels.Float32, acc.Shape...)
+	c.floating("x", c.in[1], acc.Shape...)
+	c.stored("output acc", c.out[0], kernels.Float32, acc.Shape...)
+}
+
+func (c *checker) scaleBy() {
+	x := c.in[0]
+	c.floating("x", x, x.Shape...)
+	c.stored("s", c.in[1], kernels.Float32)
+	c.floating("y", c.out[0], x.Shape...)
+}
+
+func (c *checker) sumSq() {
+	c.floating("x", c.in[0], c.in[0].Shape...)
+	c.stored("s", c.out[0], kernels.Float32)
+}
+
+// gate is swiglu and its gradient: all operands are alike.
+func (c *checker) gate(act string) {
+	if !slices.Contains(kernels.Activations(), act) {
+		c.fail("no activation %q, there are %v", act, kernels.Activations())
+	}
+	c.alike()
+}
+
 func (c *checker) adamW() {
 	param := c.in[0]
 	for i, o := range slices.Concat(c.in[:4], c.out) {
