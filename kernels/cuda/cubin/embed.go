@@ -13,17 +13,17 @@ import (
 //go:embed archives
 var embedded embed.FS
 
-// Override names a directory of archives to take in place of the built-in ones: kernels compiled again, without Go.
-const Override = "ATTUNE_CUDA_KERNELS"
+// override names a directory of archives to take in place of the built-in ones: kernels compiled again, without Go.
+const override = "ATTUNE_CUDA_KERNELS"
 
 // Open gives the modules for a GPU of that compute capability, 10 major + minor.
 func Open(cc int) (modules []Module, arch string, err error) {
 	if arch, err = For(cc); err != nil {
 		return nil, "", err
 	}
-	if dir := os.Getenv(Override); dir != "" {
+	if dir := os.Getenv(override); dir != "" {
 		if modules, err = load(os.DirFS(dir), arch); err != nil {
-			return nil, "", fmt.Errorf("kernels of %s=%s: %w", Override, dir, err)
+			return nil, "", fmt.Errorf("kernels of %s=%s: %w", override, dir, err)
 		}
 		return modules, arch, nil
 	}
