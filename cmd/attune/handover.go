@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"attune/engine/session"
+	"attune/internal/nvidia"
 )
 
 // cudaName is the program that computes on GPUs. It is linked to the driver and cannot start without one, so attune is what
@@ -39,6 +41,8 @@ func handOverTo(ctx context.Context, s streams, device string, found gpuSearch) 
 		return found.refuse()
 	case len(found.driver.GPUs) > 0:
 		fmt.Fprintln(s.err, "attune: a GPU is here and is not used:", found.why())
+	case errors.Is(found.err, nvidia.ErrDriver):
+		fmt.Fprintln(s.err, "attune: no GPU is used:", found.why())
 	}
 	return nil
 }
@@ -66,6 +70,9 @@ func become(ctx context.Context, program string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := syscall.Exec(program, os.Args, append(os.Environ(), handedOverBy+"="+readBuildInfo().String()))
+	err := os.Setenv(handedOverBy, readBuildInfo().String()) // in place of what another attune may have left there
+	if err == nil {
+		err = syscall.Exec(program, os.Args, os.Environ())
+	}
 	return fmt.Errorf("device cuda: %w: start %s: %w", session.ErrNoDevice, program, err)
 }

@@ -23,6 +23,8 @@ echo "by $ATTUNE_HANDED_OVER_BY, mark $ATTUNE_TEST_MARK"
 while read name value; do # and no grep: a shell that starts a program blocks signals meanwhile
   case $name in SigBlk:|SigIgn:) echo "$name $value" ;; esac
 done </proc/$$/status
+read -r all </proc/$$/environ # a Go program would take the first of two
+case $all in *ATTUNE_HANDED_OVER_BY*ATTUNE_HANDED_OVER_BY*) echo "handed over twice" ;; esac
 read line; echo "stdin: $line"
 exit 7
 `
@@ -68,7 +70,7 @@ func emulated(t *testing.T, path string, env []string, args ...string) *exec.Cmd
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "LD_LIBRARY_PATH="+emu, "ATTUNE_TEST_MARK=kept")
+	cmd.Env = append(os.Environ(), asProgram+"=1", "LD_LIBRARY_PATH="+emu, "ATTUNE_TEST_MARK=kept", handedOverBy+"=an attune of before")
 	for _, e := range env {
 		cmd.Env = append(cmd.Env, "ATTUNE_EMU_"+e)
 	}
@@ -105,6 +107,7 @@ func TestHandOver(t *testing.T) {
 		{"eval", "--model", dir, "--data", rows},
 		{"generate", "--model", dir, "--prompts", "-", "--device", "cuda"},
 		{"chat", "--model", dir},
+		{"bench", "--shape", "tiny"},
 		{"doctor"},
 	} {
 		cmd := emulated(t, "/bin/sh", nil, append([]string{"-c", `trap "" HUP; exec "$0" "$@"`, link}, args...)...)
@@ -116,6 +119,9 @@ func TestHandOver(t *testing.T) {
 		if got.code != 7 || !is || !strings.HasSuffix(rest, "\nstdin: what was piped\n") || got.stderr != "" {
 			t.Errorf("%s: got %+v, want stdout to begin with %q", args[0], got, want)
 			continue
+		}
+		if strings.Contains(rest, "handed over twice") {
+			t.Errorf("%s: what another attune had handed over is there, too: %q", args[0], rest)
 		}
 		var ignored uint64
 		if _, err := fmt.Sscanf(rest, "%x", &ignored); err != nil || ignored&(1<<0) == 0 || ignored&(1<<1|1<<14) != 0 {
@@ -133,24 +139,26 @@ func TestHandOver(t *testing.T) {
 }
 
 // What keeps a GPU from being used is said in one sentence with its cure: as an error with exit 4 where cuda was asked for;
-// where the device is auto the processor is taken, with a word if there is a GPU.
+// where the device is auto the processor is taken, with a word if there is a GPU, or may be one.
 func TestNoUsableGPU(t *testing.T) {
 	whole := installed(t, standIn)
+	const unused, mayBe = "attune: a GPU is here and is not used: ", "attune: no GPU is used: "
 	for _, c := range []struct {
 		name string
 		dir  string
 		env  []string
 		says string
 		gpu  bool
+		auto string // what is said before says where the device is auto; empty = nothing is said
 	}{
-		{"old GPU", whole, []string{"CC=75"}, "Emulated GPU sm_75 is of compute capability 7.5; kernels are made for 8.0 and later", true},
-		{"old driver", whole, []string{"DRIVER=11040"}, "takes CUDA up to 11.4, and 12.0 is needed; update the driver", true},
-		{"old driver for a new GPU", whole, []string{"CC=120", "DRIVER=12080"}, "Emulated GPU sm_120: the driver takes CUDA up to 12.8, and 12.9 is needed; update the driver", true},
-		{"no GPU", whole, []string{"GPUS=0"}, "no NVIDIA GPU to be seen", false},
-		{"driver that fails", whole, []string{"FAIL=cuInit:1:802"}, "no NVIDIA GPU to be seen: the driver fails to start: ", false},
-		{"old driver that fails", whole, []string{"FAIL=cuInit:1:804", "DRIVER=11080"}, "(error 804); the driver takes CUDA up to 11.8, and 12.0 is needed; update the driver", false},
-		{"GPU that does not answer", whole, []string{"FAIL=cuDeviceGetName:1:999"}, "the driver fails to tell of GPU 0: ", false},
-		{"no attune-cuda", installed(t, ""), nil, "attune-cuda, which computes on GPUs, is not beside attune in ", true},
+		{"old GPU", whole, []string{"CC=75"}, "Emulated GPU sm_75 is of compute capability 7.5; kernels are made for 8.0 and later", true, unused},
+		{"old driver", whole, []string{"DRIVER=11040"}, "takes CUDA up to 11.4, and 12.0 is needed; update the driver", true, unused},
+		{"old driver for a new GPU", whole, []string{"CC=120", "DRIVER=12080"}, "Emulated GPU sm_120: the driver takes CUDA up to 12.8, and 12.9 is needed; update the driver", true, unused},
+		{"no GPU", whole, []string{"GPUS=0"}, "no NVIDIA GPU to be seen", false, ""},
+		{"driver that fails", whole, []string{"FAIL=cuInit:1:802"}, "NVIDIA's driver fails to start: ", false, mayBe},
+		{"old driver that fails", whole, []string{"FAIL=cuInit:1:804", "DRIVER=11080"}, "(error 804); the driver takes CUDA up to 11.8, and 12.0 is needed; update the driver", false, mayBe},
+		{"GPU that does not answer", whole, []string{"FAIL=cuDeviceGetName:1:999"}, "NVIDIA's driver fails to tell of GPU 0: ", false, mayBe},
+		{"no attune-cuda", installed(t, ""), nil, "attune-cuda, which computes on GPUs, is not beside attune in ", true, unused},
 	} {
 		path := filepath.Join(c.dir, "attune")
 		got := outcomeOf(t, emulated(t, path, c.env, "doctor", "--device", "cuda"))
@@ -167,7 +175,7 @@ func TestNoUsableGPU(t *testing.T) {
 			!strings.Contains(d.CUDA.Why, c.says) || !strings.HasPrefix(d.CUDA.Why, d.Why) || d.Driver == nil || (len(d.GPUs) > 0) != c.gpu {
 			t.Errorf("%s, auto: got %+v, %v", c.name, got, err)
 		}
-		if strings.Contains(got.stderr, "attune: a GPU is here and is not used: ") != c.gpu || !c.gpu && got.stderr != "" {
+		if !strings.HasPrefix(got.stderr, c.auto) || (got.stderr != "") != (c.auto != "") {
 			t.Errorf("%s, auto: on standard error %q", c.name, got.stderr)
 		}
 	}

@@ -15,6 +15,8 @@ var (
 	ErrNoDriver = errors.New("no NVIDIA driver")
 	// ErrNoGPU marks a machine whose driver shows no GPU.
 	ErrNoGPU = errors.New("no NVIDIA GPU to be seen")
+	// ErrDriver marks a machine whose driver does not answer: there may be a GPU.
+	ErrDriver = errors.New("NVIDIA's driver fails")
 )
 
 // Driver is what the driver tells.

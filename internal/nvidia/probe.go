@@ -70,7 +70,7 @@ func Probe() (Driver, error) {
 		if s := C.driver_error(&d, code); s != nil {
 			text = C.GoString(s)
 		}
-		return fmt.Errorf("%w: the driver fails to %s: %s (error %d)%s", ErrNoGPU, what, text, code, visible())
+		return fmt.Errorf("%w to %s: %s (error %d)%s", ErrDriver, what, text, code, visible())
 	}
 	var version, n C.int
 	if code := C.driver_version(&d, &version); code == 0 { // which an old driver tells though it cannot start
