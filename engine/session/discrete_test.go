@@ -74,7 +74,8 @@ func row(tokens, trained int) data.Batch {
 	return pack.Pack([]data.Example{e}, tokens, pack.Options{})[0]
 }
 
-// Losses of rows that are queued are those of the rows alone, in order, however many wait on the device.
+// Losses of rows that are queued are those of the rows alone, in order, however many there are. Few wait on the device: a step
+// that is called off ends soon.
 func TestLossesOfQueuedRows(t *testing.T) {
 	s, _, b, _ := far(t)
 	rows := []data.Batch{row(60, 40), row(100, 7), row(60, 59), row(130, 100)}
@@ -86,7 +87,7 @@ func TestLossesOfQueuedRows(t *testing.T) {
 		}
 		alone = append(alone, loss)
 	}
-	const many = 300 // more than there is room for
+	const many = 20 // more than are queued at once
 	waits := b.Waits
 	for i := range many {
 		if err := s.Queue(t.Context(), rows[i%4]); err != nil {
@@ -94,7 +95,7 @@ func TestLossesOfQueuedRows(t *testing.T) {
 		}
 	}
 	losses, err := s.Losses()
-	if err != nil || len(losses) != many || b.Waits != waits+2 {
+	if err != nil || len(losses) != many || b.Waits != waits+3 {
 		t.Fatalf("%d losses of %d rows, %d waits, %v", len(losses), many, b.Waits-waits, err)
 	}
 	for i, loss := range losses {

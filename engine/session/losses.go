@@ -17,8 +17,9 @@ type losses struct {
 	had    []float64   // those of the same step that were read, since there was no more room
 }
 
-// keptLosses is how many losses wait on the device.
-const keptLosses = 256
+// keptLosses is how many losses wait on the device. No more rows are queued ahead: enough that it never waits for the host, and
+// few, since a step that is called off between two rows takes those that are queued.
+const keptLosses = 8
 
 // lossBytes is what they take of a device.
 func lossBytes(d *Device) int64 {

@@ -47,9 +47,9 @@ func (s *Session) key(why purpose, b data.Batch) key {
 	return k
 }
 
-// Queue adds the gradients of a batch to those of the step, after what was queued before; it waits for nothing where the
-// device does not. The batch's share of the step's loss is in Losses. When ctx is done it stops between two kernels, with
-// ctx's error and the gradients part added; a batch that is queued from a recording (exec.Recorder) is whole.
+// Queue adds the gradients of a batch to those of the step, after what was queued before; where the device queues, it waits
+// for that once in keptLosses batches. The batch's share of the step's loss is in Losses. When ctx is done it stops between two
+// kernels, with ctx's error and the gradients part added; a batch that is queued from a recording (exec.Recorder) is whole.
 func (s *Session) Queue(ctx context.Context, b data.Batch) error {
 	p, err := s.queue(ctx, training, b)
 	if err == nil {

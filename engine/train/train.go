@@ -230,7 +230,7 @@ func (r *Run) step(ctx context.Context, p loader.Packed) error {
 		}
 		s.PaddedTokens += r.Session.Computed(b.Tokens)
 	}
-	norm, err := r.Optimizer.Norm() // here the step is waited for, and nowhere else
+	norm, err := r.Optimizer.Norm() // the step is waited for
 	if err != nil {
 		return fmt.Errorf("step %d: %w", s.Step, err)
 	}
