@@ -172,15 +172,23 @@ func (b *benchRun) place(c *model.Config, dtype kernels.Dtype, free int64, r *be
 		}
 	}
 	fixed := slices.Concat(b.session.Buffers(), optim.Sizes(b.device.Scratch, shapes))
-	b.session.SetLimit(free - b.device.Takes(fixed) - b.device.Resident)
+	taken := b.device.Takes(fixed) + b.device.Resident
+	if taken > free {
+		return session.Plan{}, fmt.Errorf("%w: weights, gradients and optimizer take %s%s, %s; take a smaller --shape", exec.ErrMemory,
+			mib(taken), ofKernels(b.device), areFree(b.device, free))
+	}
+	b.session.SetLimit(free - taken)
 	plan, err := b.session.Plan(r.Tokens, 0)
+	if errors.Is(err, exec.ErrMemory) {
+		err = fmt.Errorf("%w: lower --tokens", err)
+	}
 	if err != nil {
 		return plan, err
 	}
 	r.Planned = b.device.Takes(slices.Concat(fixed, plan.Buffers())) + b.device.Resident + plan.Recordings
 	r.Recomputed, r.Layers = plan.Recomputed, plan.Layers
 	if r.Planned > free {
-		return plan, fmt.Errorf("%w: the benchmark takes %s, %s are free; lower --tokens, or take --recompute full", exec.ErrMemory, mib(r.Planned), mib(free))
+		return plan, fmt.Errorf("%w: the benchmark takes %s, %s; lower --tokens, or take --recompute full", exec.ErrMemory, mib(r.Planned), areFree(b.device, free))
 	}
 	if err := b.session.Place(); err != nil {
 		return plan, err

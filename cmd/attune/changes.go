@@ -56,6 +56,11 @@ func (j *job) changesSince(c *checkpoint.Checkpoint, identity map[string]string,
 				now = j.cfg
 			}
 			x.keys = differences(recipeOf(then), recipeOf(now))
+			for i, key := range x.keys {
+				if strings.HasPrefix(key, "compute.dtype ") && j.cfg.Compute.Dtype == "auto" {
+					x.keys[i] = key + " (which auto means on this device)"
+				}
+			}
 		}
 		if x.unknown == nil && len(x.keys) == 0 { // as this version writes it, with the keys that are new in it
 			x.parts = slices.Delete(x.parts, i, i+1)

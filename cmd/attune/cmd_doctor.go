@@ -3,8 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"attune/engine/session"
 	"attune/internal/nvidia"
@@ -87,6 +92,11 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		}
 	}
 	d, err := session.OpenDevice(device, 0)
+	if err != nil && found.err == nil && slices.Contains([]string{"cuda", "auto", ""}, device) { // which is why one asks a doctor
+		x := probed(found)
+		x.Why, x.CUDA.Usable, x.CUDA.Why = "which cannot be opened", false, harmless(err.Error())
+		return errors.Join(o.print(s, x), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -149,8 +159,13 @@ func (x *diagnosis) add(found gpuSearch) {
 		x.GPUs = append(x.GPUs, gpuDiagnosis{harmless(g.Name), g.Capability(), g.Memory})
 	}
 	for _, name := range nvidia.CublasLt(found.driver.CUDA) {
-		if l, err := nvidia.Inspect(name); err == nil {
+		if l, err := nvidia.Inspect(name); err == nil && !slices.Contains(x.CublasLt, libraryVersion(l)) {
 			x.CublasLt = append(x.CublasLt, libraryVersion(l))
+		}
+	}
+	for _, dir := range filepath.SplitList(os.Getenv(nvidia.LibrariesEnv)) {
+		if !slices.ContainsFunc(x.CublasLt, func(l libraryVersion) bool { return filepath.Dir(l.Path) == filepath.Clean(dir) }) {
+			x.Warning = strings.TrimPrefix(x.Warning+"; no cuBLASLt that this driver takes opens in "+dir+", which "+nvidia.LibrariesEnv+" names", "; ")
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (p planReport) print(s streams) error {
 	if m.Host == nil {
 		fmt.Fprintf(w, ", program %s\n", mib(m.Program))
 	} else {
-		fmt.Fprintf(w, ", inputs %s, graphs %s at most\n        and %s of the host", mib(m.Inputs), mib(m.Graphs), mib(m.Host.Total))
+		fmt.Fprintf(w, ", inputs %s, graphs %s at most, whole pages %s\n        and %s of the host", mib(m.Inputs), mib(m.Graphs), mib(m.Pages), mib(m.Host.Total))
 		if m.Host.Free > 0 {
 			fmt.Fprintf(w, ", of which %s are free", mib(m.Host.Free))
 		}

@@ -173,7 +173,7 @@ func (l *loaded) fits(n need) error {
 	}
 	switch {
 	case weights > free:
-		return fmt.Errorf("%w: the weights take %s, %s; take a smaller model", exec.ErrMemory, mib(weights), areFree(l.device, free))
+		return fmt.Errorf("%w: the weights take %s%s, %s; take a smaller model", exec.ErrMemory, mib(weights), ofKernels(l.device), areFree(l.device, free))
 	case all > free:
 		return fmt.Errorf("%w: weights take %s, the key/value cache %s, activations %s, but %s; %s", exec.ErrMemory,
 			mib(weights), mib(cache), mib(n.Arena), areFree(l.device, free), n.less)

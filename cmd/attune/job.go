@@ -200,8 +200,8 @@ func (j *job) limit() error {
 		return err
 	}
 	if n := j.memory(session.Plan{}, 0).training; n > free {
-		return fmt.Errorf("%w: weights, gradients and optimizer take %s, %s; take a smaller model%s", exec.ErrMemory,
-			mib(n), areFree(j.device, free), map[string]string{"full": ", or method: lora"}[c.Method])
+		return fmt.Errorf("%w: weights, gradients and optimizer take %s%s, %s; take a smaller model%s", exec.ErrMemory,
+			mib(n), ofKernels(j.device), areFree(j.device, free), map[string]string{"full": ", or method: lora"}[c.Method])
 	}
 	steps := j.data.Steps()
 	warmup := c.Train.WarmupSteps

@@ -36,6 +36,7 @@ type memoryReport struct {
 	Activations int64       `json:"activations"`
 	Inputs      int64       `json:"inputs"`           // a row's ids and the like, and the losses of a step
 	Graphs      int64       `json:"graphs,omitempty"` // recorded programs, at most
+	Pages       int64       `json:"pages,omitempty"`  // what the others take more as they lie in whole pages of the device
 	Reading     int64       `json:"reading"`          // at most so much while the rows were read, before the others
 	Total       int64       `json:"total"`
 	Free        int64       `json:"free,omitempty"` // 0 = the system does not say
@@ -61,6 +62,7 @@ func (j *job) memory(plan session.Plan, snapshot int64) memoryReport {
 	}
 	m.training = j.device.Takes(slices.Concat(j.session.Buffers(), j.optimizerBuffers(), plan.Buffers())) + m.Kernels + m.Graphs
 	m.Total = m.training
+	m.Pages = m.Total - (m.Weights + m.Trained + m.Gradients + m.Optimizer + m.Kernels + m.Activations + m.Inputs + m.Graphs)
 	m.Host = &hostReport{Total: max(m.Reading, m.Program+max(m.Snapshot, m.Trained))} // what is published is copied, too, once the snapshot is gone
 	return m
 }
@@ -205,10 +207,18 @@ func limited(free int64, err error) (int64, error) {
 	return free, err
 }
 
+// ofKernels says how much of what is taken is the kernels', with their workspace, and would be of the smallest model.
+func ofKernels(d *session.Device) string {
+	if d.Resident == 0 {
+		return ""
+	}
+	return " (" + mib(d.Resident) + " of it kernels)"
+}
+
 // areFree says how much of a device's memory is, and whose it is where that is not clear.
 func areFree(d *session.Device, free int64) string {
 	if d.Discrete {
-		return mib(free) + " of the device's memory are free"
+		return mib(free) + " of the device's memory are free (nvidia-smi shows what else takes it)"
 	}
 	return mib(free) + " are free"
 }

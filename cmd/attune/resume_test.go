@@ -393,3 +393,14 @@ func TestRunDirIsOneRun(t *testing.T) {
 	}
 	l.train(t, "--resume")
 }
+
+// Where a device takes another dtype than the one before by itself, what is refused says so.
+func TestResumeSaysWhoseDtypeItIs(t *testing.T) {
+	l := smallLesson(t, lesson{"compute.dtype": "bfloat16"})
+	l.train(t, "--until-step", "2")
+	wantCode(t, exitUsage, []string{`compute.dtype was "bfloat16", is "float32" (which auto means on this device)`}, l.with(lesson{"compute.dtype": "auto"}).args("train", "--resume")...)
+	got := wantCode(t, exitUsage, []string{`compute.dtype was "bfloat16", is "float32"`}, l.with(lesson{"compute.dtype": "float32"}).args("train", "--resume")...)
+	if strings.Contains(got.stderr, "auto means") {
+		t.Errorf("a dtype that was asked for: %s", got.stderr)
+	}
+}

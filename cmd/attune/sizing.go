@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"attune/engine/exec"
@@ -23,7 +24,10 @@ func (j *job) compile(free int64) (session.Plan, error) {
 		if over <= 0 || j.cfg.Compute.Recompute != "auto" {
 			return plan, nil
 		}
-		limit = plan.Arena - over // inputs, recordings and rounding take memory, too
+		if limit = plan.Arena - over; limit < 0 { // inputs, recordings and rounding take memory, too
+			return plan, fmt.Errorf("%w: the run takes %s with %d of %d layers recomputed, %s", exec.ErrMemory,
+				mib(free+over), plan.Recomputed, plan.Layers, areFree(j.device, free))
+		}
 	}
 }
 

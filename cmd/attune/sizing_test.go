@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -118,7 +119,18 @@ func TestRowsFillTheDevice(t *testing.T) {
 			t.Errorf("%d bytes: %v", memory, err)
 		}
 	}
+	for memory := takes[2048] / 2; memory > 1000; memory -= takes[2048] / 40 { // whatever there is too little for is said of what there is
+		j, _, err := farJob(t, l, memory, 0)
+		if err == nil {
+			_, err = j.describe()
+		}
+		if err != nil && (!errors.Is(err, exec.ErrMemory) || negative.MatchString(err.Error())) {
+			t.Errorf("%d bytes: %v", memory, err)
+		}
+	}
 }
+
+var negative = regexp.MustCompile(` -\d`)
 
 // What plan says of the device is what the run allocates there, to the byte, recordings apart; the copy of the state is the
 // host's, and each has its line.
@@ -138,11 +150,14 @@ func TestDevicePoolIsAllocated(t *testing.T) {
 	if host := j.memory(j.compiled, 0).Host.Total; host < m.Program+m.Trained {
 		t.Errorf("%d bytes of the host without a copy of the state; what is published has %d", host, m.Trained)
 	}
+	if sum := m.Weights + m.Trained + m.Gradients + m.Optimizer + m.Kernels + m.Activations + m.Inputs + m.Graphs + m.Pages; sum != m.Total || m.Pages <= 0 {
+		t.Errorf("the parts of %+v are %d", m, sum)
+	}
 	var text strings.Builder
 	if err := p.print(streams{out: &text}); err != nil {
 		t.Fatal(err)
 	}
-	for _, says := range []string{mib(m.Total) + " expected at the peak on the device, " + mib(m.Free) + " are free", "graphs " + mib(m.Graphs) + " at most", "and " + mib(m.Host.Total) + " of the host",
+	for _, says := range []string{mib(m.Total) + " expected at the peak on the device, " + mib(m.Free) + " are free", "graphs " + mib(m.Graphs) + " at most", "whole pages " + mib(m.Pages), "and " + mib(m.Host.Total) + " of the host",
 		"a copy of " + mib(m.Snapshot) + ", from which checkpoints are written\n"} {
 		if !strings.Contains(text.String(), says) {
 			t.Errorf("plan does not say %q:\n%s", says, text.String())
