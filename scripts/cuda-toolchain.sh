@@ -46,6 +46,7 @@ wheels() {
     python=$(command -v python3) || fail "no CUDA 12 toolkit (set CUDA_HOME), and no python3 to fetch one with"
     rm -rf "$made" "$made.part"
     mkdir -p "$made.part"
+    say "no CUDA 12 toolkit here (CUDA_HOME, /usr/local/cuda): fetching cuda.h and NVRTC, some 90 MB, once"
     "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r scripts/cuda-requirements.txt -d "$made.part/whl" >&2 ||
       fail "pip could not fetch the packages of scripts/cuda-requirements.txt; set CUDA_HOME to an installed CUDA 12 toolkit, or reach a package index"
     for wheel in "$made.part"/whl/*.whl; do

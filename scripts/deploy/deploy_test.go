@@ -260,7 +260,7 @@ func TestDockerRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho \"$*\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	data, runs := t.TempDir(), t.TempDir()
+	data, runs := t.TempDir(), filepath.Join(t.TempDir(), "runs") // which is made, as the user's
 	cmd := exec.CommandContext(t.Context(), "bash", "docker-run.sh", data, runs, "train", "-c", "/data/run.yaml", "--resume")
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GPUS=device=1")
 	out, err := cmd.Output()
@@ -272,7 +272,19 @@ func TestDockerRun(t *testing.T) {
 			t.Errorf("no %q in docker %s", part, out)
 		}
 	}
-	if err := exec.CommandContext(t.Context(), "bash", "docker-run.sh", data, runs).Run(); err == nil {
-		t.Error("started without a command")
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{data, runs}, "environment: IMAGE (attune), NAME (attune), GPUS (all; device=0 for one)\n"},
+		{[]string{filepath.Join(data, "missing"), runs, "version"}, "there is no directory " + filepath.Join(data, "missing") + "\n"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "bash", append([]string{"docker-run.sh"}, c.args...)...)
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 || !strings.HasSuffix(said.String(), c.says) {
+			t.Errorf("docker-run.sh %q: %v, and it says %s", c.args, err, said.String())
+		}
 	}
 }

@@ -6,7 +6,9 @@
 #        DATA   is seen as /data, read only: run file, rows and model; RUNS as /runs, where run_dir is to be
 # environment: IMAGE (attune), NAME (attune), GPUS (all; device=0 for one)
 set -euo pipefail
-[ $# -ge 3 ] || { sed -n 's/^# \{0,1\}//; 2,8p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n 's/^# \{0,1\}//; 2,7p' "$0" >&2; exit 2; }
+[ -d "$1" ] || { echo "docker-run: there is no directory $1" >&2; exit 2; }
+mkdir -p "$2" || exit 2 # the engine would make it, as root's
 data=$(realpath "$1") runs=$(realpath "$2")
 shift 2
 # --init: the process that signals go through, as attune would ignore the second one if it were the first process.
