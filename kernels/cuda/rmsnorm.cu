@@ -25,8 +25,8 @@ DEVICE void rmsnorm_put(const rmsnorm_args &args, i64 at, i32 c, f32 s, f32 (&x)
 
 // Rows of at most 8 CHUNKS lanes columns.
 template <int CHUNKS> DEVICE void rmsnorm(const rmsnorm_args &args) {
-  i32 lane = (i32)threadIdx.x % args.lanes;
-  i64 row = ((i64)blockIdx.x * 256 + threadIdx.x) / args.lanes, at = row * args.d;
+  i32 lane;
+  i64 row = row_of(args.lanes, lane), at = row * args.d;
   i32 d = row < args.rows ? args.d : 0;
   raw8 raw[CHUNKS];
   UNROLL for (int k = 0; k < CHUNKS; k++) {

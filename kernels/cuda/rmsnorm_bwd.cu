@@ -33,8 +33,8 @@ DEVICE void rmsnorm_bwd_put(const rmsnorm_bwd_args &args, i64 at, i32 c, f32 s, 
 }
 
 template <int CHUNKS> DEVICE void rmsnorm_bwd(const rmsnorm_bwd_args &args) {
-  i32 lane = (i32)threadIdx.x % args.lanes;
-  i64 row = ((i64)blockIdx.x * 256 + threadIdx.x) / args.lanes, at = row * args.d;
+  i32 lane;
+  i64 row = row_of(args.lanes, lane), at = row * args.d;
   i32 d = row < args.rows ? args.d : 0;
   f32 s = d > 0 ? args.rstd[row] : 0;
   f32 n[CHUNKS][8], g[CHUNKS][8], dot = 0;

@@ -26,6 +26,13 @@ DEVICE void row_store8(void *p, i32 dtype, i64 at, i32 c, i32 d, const f32 (&v)[
   }
 }
 
+// row_of is the row of a thread of a block of 256 where `lanes` threads, a power of two, share one, and which of them it is. A
+// division in 64 bits, which a GPU has no instruction for, would be as much work as the row.
+DEVICE i64 row_of(i32 lanes, i32 &lane) {
+  lane = (i32)threadIdx.x & (lanes - 1);
+  return (i64)blockIdx.x * (256u / (u32)lanes) + threadIdx.x / (u32)lanes;
+}
+
 // row_sum leaves in every thread the sum over the threads of its row, in a fixed order: `lanes` neighbours of a warp, a
 // power of two; or, for lanes > 32, a block of 256. scratch is shared memory for 8 numbers that nothing else uses.
 DEVICE f32 row_sum(f32 v, i32 lanes, f32 *scratch) {
