@@ -125,6 +125,39 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
+// What fails halfway is undone: memory that cannot be zeroed, a recording whose size cannot be asked for.
+func TestFailuresLeaveNothing(t *testing.T) {
+	if run := again(t, "ATTUNE_EMU_LEAKS=1", "ATTUNE_EMU_FAIL=cuMemsetD8Async:3:1,cuMemGetInfo:4:1"); run != nil {
+		emulated(t)
+		if out := run(); strings.Contains(out, "not freed") {
+			t.Errorf("%s", out)
+		}
+		return
+	}
+	b, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := b.Alloc(16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := b.Alloc(16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Alloc(largeBuffer); err == nil {
+		t.Error("memory that was not zeroed")
+	}
+	zero := exec.Launch{Kernel: kernels.Zero{}, Out: []exec.Operand{{Buf: x, Dtype: kernels.Float32, Shape: []int{4}}}}
+	if _, err := b.Record([]exec.Launch{zero}); err == nil {
+		t.Error("a recording of no known size")
+	}
+	if err := errors.Join(x.Free(), y.Free(), b.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A step of training waits once: what comes before its one download is queued.
 func TestAStepWaitsOnce(t *testing.T) {
 	log := os.Getenv("ATTUNE_EMU_LOG")

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"attune/engine/exec"
+	"attune/kernels"
 	"attune/kernels/cuda"
 
 	"gorgonia.org/cu"
@@ -30,12 +31,13 @@ type recording struct {
 // so they must stay where they are.
 func (b *Backend) Record(launches []exec.Launch) (exec.Recording, error) {
 	var steps []cuda.Step
-	for i, l := range launches {
-		more, err := b.plan(l)
+	for i := 0; i < len(launches); {
+		sums := followed(launches[i:])
+		more, err := b.plan(launches[i], sums...)
 		if err != nil {
 			return nil, fmt.Errorf("record launch %d of %d: %w", i+1, len(launches), err)
 		}
-		steps = append(steps, more...)
+		steps, i = append(steps, more...), i+1+len(sums)
 	}
 	r := &recording{owner: b}
 	if n := len(launches); n > 0 {
@@ -45,6 +47,28 @@ func (b *Backend) Record(launches []exec.Launch) (exec.Recording, error) {
 		return nil, fmt.Errorf("record %d launches: %w", len(launches), err)
 	}
 	return r, nil
+}
+
+// followed are the launches right behind the first that accumulate outputs of the first in memory it has nothing to do with.
+func followed(launches []exec.Launch) []exec.Launch {
+	first := launches[0]
+	place := func(o exec.Operand) func(exec.Operand) bool {
+		return func(p exec.Operand) bool { return p.Buf == o.Buf && p.Off == o.Off }
+	}
+	n := 1
+	for ; n < len(launches); n++ {
+		l := launches[n]
+		if l.Kernel.Name() != (kernels.Accumulate{}).Name() || !slices.ContainsFunc(first.Out, place(l.In[1])) ||
+			slices.ContainsFunc(slices.Concat(first.In, first.Out), func(o exec.Operand) bool { return overlap(o, l.In[0]) }) {
+			break
+		}
+	}
+	return launches[1:n]
+}
+
+// overlap says whether two operands share bytes.
+func overlap(a, b exec.Operand) bool {
+	return a.Buf != nil && a.Buf == b.Buf && a.Off < b.Off+b.Bytes() && b.Off < a.Off+a.Bytes()
 }
 
 func (b *Backend) record(r *recording, steps []cuda.Step) error {
@@ -70,8 +94,12 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 		return b.noMemory("a recording", err)
 	}
 	after, _, err := cu.MemInfo()
+	if err != nil {
+		C.cuGraphExecDestroy(r.graph)
+		return b.blame(err)
+	}
 	r.nodes, r.bytes = int(nodes), max(before-after, 0)
-	return b.blame(err)
+	return nil
 }
 
 // uncaptured are what the driver says of a call that no graph can hold.

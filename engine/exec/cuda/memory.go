@@ -72,11 +72,11 @@ type pool struct {
 	slabs []*slab
 }
 
-// block is memory of a pool; own is what it has to itself, nil where it is part of a slab.
+// block is memory of a pool.
 type block struct {
 	ptr  uint64
 	size int64 // taken
-	of   *slab
+	of   *slab // that it is part of; nil = it has its memory to itself
 }
 
 func (p *pool) alloc(n int64) (block, error) {
@@ -155,7 +155,10 @@ func (b *Backend) Alloc(n int64) (exec.Buffer, error) {
 		if m.block, err = b.pool.alloc(n); err != nil {
 			return b.noMemory(fmt.Sprintf("%d bytes", n), err)
 		}
-		return cu.MemsetD8Async(cu.DevicePtr(m.block.ptr), 0, m.block.size, b.stream)
+		if err := cu.MemsetD8Async(cu.DevicePtr(m.block.ptr), 0, m.block.size, b.stream); err != nil {
+			return errors.Join(b.blame(err), b.pool.free(m.block))
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

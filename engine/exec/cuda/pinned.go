@@ -82,8 +82,8 @@ func (b *Backend) take(n int) (region, error) {
 			r.quiet.Wait()
 		}
 		if s.queued {
-			if err := b.do(s.copied.Synchronize); err != nil {
-				return region{}, b.blame(err)
+			if err := b.do(func() error { return b.blame(s.copied.Synchronize()) }); err != nil {
+				return region{}, err
 			}
 			s.queued = false
 		}
@@ -118,7 +118,7 @@ func (b *Backend) Upload(dst exec.Buffer, off int64, src []byte) error {
 			if err := cu.MemcpyHtoDAsync(cu.DevicePtr(ptr), unsafe.Pointer(unsafe.SliceData(g.data)), int64(n), b.stream); err != nil {
 				return b.blame(err)
 			}
-			return g.slot.copied.Record(b.stream)
+			return b.blame(g.slot.copied.Record(b.stream))
 		})
 		b.give(g, err == nil)
 		if err != nil {
