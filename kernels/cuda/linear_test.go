@@ -2,9 +2,7 @@ package cuda_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -13,88 +11,6 @@ import (
 	"attune/kernels/cuda"
 	"attune/kernels/cuda/emutest"
 )
-
-// operands are random inputs and wanted outputs of a kernel, as they are stored and as the reference takes them.
-type operands struct {
-	r       *rand.Rand
-	in, out []optest.View
-	ref     []*kernels.Tensor[float64]
-}
-
-func (o *operands) floats(d kernels.Dtype, scale float64, shape ...int) {
-	v, ref := emptyView(d, shape), &kernels.Tensor[float64]{Shape: shape}
-	for i := range len(v.Data) / int(d.Size()) {
-		x := float32(scale * (2*o.r.Float64() - 1))
-		if d == kernels.BFloat16 {
-			bits := kernels.BFloat16Bits(x)
-			binary.LittleEndian.PutUint16(v.Data[2*i:], bits)
-			x = kernels.BFloat16Float(bits)
-		} else {
-			binary.LittleEndian.PutUint32(v.Data[4*i:], math.Float32bits(x))
-		}
-		ref.F = append(ref.F, float64(x))
-	}
-	o.in, o.ref = append(o.in, v), append(o.ref, ref)
-}
-
-func (o *operands) keys(n int) {
-	v, ref := emptyView(kernels.Int32, []int{n}), &kernels.Tensor[float64]{Shape: []int{n}}
-	for i := range n {
-		key := o.r.Int32()
-		binary.LittleEndian.PutUint32(v.Data[4*i:], uint32(key))
-		ref.I = append(ref.I, key)
-	}
-	o.in, o.ref = append(o.in, v), append(o.ref, ref)
-}
-
-func emptyView(d kernels.Dtype, shape []int) optest.View {
-	n := int(d.Size())
-	for _, s := range shape {
-		n *= s
-	}
-	return optest.View{Data: make([]byte, n), Dtype: d, Shape: shape}
-}
-
-func viewFloats(v optest.View) []float64 {
-	out := make([]float64, len(v.Data)/int(v.Dtype.Size()))
-	for i := range out {
-		if v.Dtype == kernels.BFloat16 {
-			out[i] = float64(kernels.BFloat16Float(binary.LittleEndian.Uint16(v.Data[2*i:])))
-		} else {
-			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(v.Data[4*i:])))
-		}
-	}
-	return out
-}
-
-// compare holds the outputs to the reference, by kernels.Tol's rule.
-func (o *operands) compare(t *testing.T, k kernels.Kernel, d kernels.Dtype) {
-	t.Helper()
-	want := make([]*kernels.Tensor[float64], len(o.out))
-	for i, v := range o.out {
-		if v.Data != nil {
-			want[i] = &kernels.Tensor[float64]{Shape: v.Shape, F: make([]float64, len(v.Data)/int(v.Dtype.Size()))}
-		}
-	}
-	k.Float64(o.ref, want)
-	tol := k.Tol().Of(d)
-	for i, v := range o.out {
-		if v.Data == nil {
-			continue
-		}
-		var sum float64
-		for _, w := range want[i].F {
-			sum += w * w
-		}
-		size := math.Sqrt(sum / float64(len(want[i].F)))
-		for j, x := range viewFloats(v) {
-			if w := want[i].F[j]; !(math.Abs(x-w) <= tol*(math.Abs(w)+size)) {
-				t.Errorf("output %d%v: element %d is %g, the reference %g", i, v.Shape, j, x, w)
-				break
-			}
-		}
-	}
-}
 
 // A linear operation as it stands in a model.
 type projection struct {
@@ -115,7 +31,7 @@ func (p projection) forward() *operands {
 		o.floats(kernels.Float32, 0.1, p.out, p.k.Rank)
 	}
 	if p.k.Dropout > 0 {
-		o.keys(p.rows)
+		o.ints(random(o.r, p.rows)...)
 	}
 	o.out = []optest.View{emptyView(p.act, []int{p.rows, p.out}), {}}
 	if p.k.Rank > 0 {
@@ -140,7 +56,7 @@ func (p projection) backward() *operands {
 		o.out[3], o.out[4] = emptyView(f32, []int{p.k.Rank, p.in}), emptyView(f32, []int{p.out, p.k.Rank})
 	}
 	if p.k.Dropout > 0 {
-		o.keys(p.rows)
+		o.ints(random(o.r, p.rows)...)
 	}
 	o.floats(p.act, 1, p.rows, p.out)
 	return o

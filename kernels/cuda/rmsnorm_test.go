@@ -1,8 +1,6 @@
 package cuda_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -10,47 +8,7 @@ import (
 	"attune/engine/op/optest"
 	"attune/kernels"
 	"attune/kernels/cuda"
-	"attune/kernels/cuda/emutest"
 )
-
-// ints adds an int32 input.
-func (o *operands) ints(values ...int32) {
-	v := emptyView(kernels.Int32, []int{len(values)})
-	for i, x := range values {
-		binary.LittleEndian.PutUint32(v.Data[4*i:], uint32(x))
-	}
-	o.in, o.ref = append(o.in, v), append(o.ref, &kernels.Tensor[float64]{Shape: v.Shape, I: values})
-}
-
-// orders runs k on what fresh makes in two orders of the emulator, with each output left out in turn: the same bits. It
-// returns the operands of the first run, held to the reference.
-func orders(t *testing.T, target cuda.Target, k kernels.Kernel, d kernels.Dtype, fresh func() *operands) *operands {
-	t.Helper()
-	full := fresh()
-	if err := emutest.Open(t, target, emutest.Options{}).Run(k, full.in, full.out); err != nil {
-		t.Fatal(err)
-	}
-	full.compare(t, k, d)
-	late := emutest.Open(t, target, emutest.Options{Seed: 3, Async: true})
-	for skip := range len(full.out) + 1 {
-		o := fresh()
-		if skip < len(o.out) {
-			if o.out[skip].Data == nil || len(o.out) == 1 {
-				continue
-			}
-			o.out[skip] = optest.View{}
-		}
-		if err := late.Run(k, o.in, o.out); err != nil {
-			t.Fatal(err)
-		}
-		for i, v := range o.out {
-			if v.Data != nil && !bytes.Equal(v.Data, full.out[i].Data) {
-				t.Errorf("without output %d, in another order: output %d has other bits", skip, i)
-			}
-		}
-	}
-	return full
-}
 
 // Each way of sharing a row among threads, at its ends; more rows than one piece of dweight, and than one piece of pieces.
 func TestRMSNormRows(t *testing.T) {
