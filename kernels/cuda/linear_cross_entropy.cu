@@ -1,4 +1,4 @@
-// kernels.LinearCrossEntropy besides its products and lce_softmax.cu: which tokens count, their rows side by side, the sum of
+// kernels.LinearCrossEntropy besides its products and linear_cross_entropy_softmax.cu: which tokens count, their rows side by side, the sum of
 // the losses. Rows are read and written once.
 #include "row.cuh"
 
