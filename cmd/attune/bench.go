@@ -33,6 +33,7 @@ type benchOptions struct {
 type benchReport struct {
 	Shape           string          `json:"shape"`
 	Device          string          `json:"device"`
+	Warning         string          `json:"warning,omitempty"` // of the device
 	Dtype           string          `json:"dtype"`
 	Tokens          int             `json:"tokens"` // of a row
 	Examples        int             `json:"examples"`
@@ -93,7 +94,7 @@ func bench(ctx context.Context, o benchOptions, tell func(done int)) (r benchRep
 	if err != nil {
 		return r, err
 	}
-	r = benchReport{Shape: o.shape, Device: b.device.Name(), Dtype: dtype.String(), Tokens: pack.RoundUp(o.tokens), Examples: o.examples, Rows: o.rows, Rank: o.r}
+	r = benchReport{Shape: o.shape, Device: b.device.Name(), Warning: harmless(b.device.Warning), Dtype: dtype.String(), Tokens: pack.RoundUp(o.tokens), Examples: o.examples, Rows: o.rows, Rank: o.r}
 	plan, err := b.place(c, dtype, before, &r)
 	if err != nil {
 		return r, err

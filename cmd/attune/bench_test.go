@@ -42,6 +42,15 @@ func TestBenchRefuses(t *testing.T) {
 	}
 }
 
+// What makes a device slow is said beside its figures.
+func TestBenchWarns(t *testing.T) {
+	var text strings.Builder
+	r := benchReport{Losses: []float64{1}, Warning: "no cuBLASLt opens"}
+	if err := r.print(&text); err != nil || !strings.Contains(text.String(), "\nwarning no cuBLASLt opens\n") {
+		t.Errorf("%q, %v", text.String(), err)
+	}
+}
+
 // The shape's config.json is what other programs read it as.
 func TestBenchConfig(t *testing.T) {
 	out, code := attune(t, "bench", "--shape", "qwen2.5-7b", "--config")

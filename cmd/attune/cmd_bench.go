@@ -94,6 +94,9 @@ func (r benchReport) print(w io.Writer) error {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "model   %s, %d parameters, %d trained\n", r.Shape, r.Parameters, r.Trained)
 	fmt.Fprintf(b, "device  %s, %s\n", r.Device, r.Dtype)
+	if r.Warning != "" {
+		fmt.Fprintf(b, "warning %s\n", r.Warning)
+	}
 	fmt.Fprintf(b, "step    %d rows of %d tokens, %d of %d layers recomputed\n", r.Rows, r.Tokens, r.Recomputed, r.Layers)
 	fmt.Fprintf(b, "speed   %.0f tokens/s, %.3f s a step (median of %d), %.3g TFLOP/s\n", r.TokensPerSecond, r.Median, len(r.Seconds), r.TFLOPs)
 	fmt.Fprintf(b, "memory  %s planned", mib(r.Planned))
