@@ -3,6 +3,7 @@
 // how much of it is used: one recording serves every position. Each row of the cache is read once for all query heads that
 // share it, which is all that takes time: 2*S*KV*Dh elements at the card's bandwidth.
 #include "attention.cuh"
+#include "row.cuh"
 
 struct decode_args {
   const void *q, *k, *v;
@@ -15,7 +16,18 @@ struct decode_args {
   f32 inner, outer;
 };
 
-enum { DECODE_ROWS = 256, DECODE_QUERIES = 8, DECODE_THREADS = 128 };
+enum { DECODE_ROWS = 256, DECODE_QUERIES = 8, DECODE_THREADS = 128, DECODE_LOADS = 16 };
+
+// decode_column is column d of the rows of v from j on and before end, as they are stored: all loads are under way before the
+// first is used, as there are no more blocks than multiprocessors.
+DEVICE void decode_column(const decode_args &args, i32 kv, i32 d, i32 j, i32 end, u32 (&raw)[DECODE_LOADS]) {
+  i64 at = ((i64)j * args.kv + kv) * args.dh + d, step = (i64)args.kv * args.dh;
+  if (args.tv == BFLOAT16) {
+    UNROLL for (int r = 0; r < DECODE_LOADS; r++) raw[r] = j + r < end ? ((const u16 *)args.v)[at + r * step] : 0;
+  } else {
+    UNROLL for (int r = 0; r < DECODE_LOADS; r++) raw[r] = j + r < end ? ((const u32 *)args.v)[at + r * step] : 0;
+  }
+}
 
 // A block takes one piece for one key head. Shared memory: 8 queries (8, dh) and their scores (8, 256).
 // hot
@@ -51,17 +63,19 @@ KERNEL(att_decode, decode_args, 128, 1) {
     for (i32 j = from + threadIdx.x; j < end; j += DECODE_THREADS) {
       f32 sum[DECODE_QUERIES] = {0, 0, 0, 0, 0, 0, 0, 0};
       bool seen = j >= least && j < most;
-      for (i32 d = 0; seen && d < dh; d += 8) {
-        i64 at = ((i64)j * args.kv + kv) * dh + d;
-        f32 x[8];
-        if (dh % 8 == 0) {
-          load8(args.k, args.tk, at, at + 8, x);
-        } else {
-          UNROLL for (int e = 0; e < 8; e++) x[e] = d + e < dh ? load(args.k, args.tk, at + e) : 0.0f;
-        }
-        UNROLL for (int u = 0; u < DECODE_QUERIES; u++) {
-          if (u >= n || lo[u] >= hi[u]) continue;
-          UNROLL for (int e = 0; e < 8; e++) sum[u] = d + e < dh ? fmaf(q[u * dh + d + e], x[e], sum[u]) : sum[u];
+      for (i32 d0 = 0; seen && d0 < dh; d0 += 32) {
+        raw8 raw[4];
+        UNROLL for (int c = 0; c < 4; c++)
+          if (d0 + 8 * c < dh) raw[c] = row_fetch8(args.k, args.tk, ((i64)j * args.kv + kv) * dh, d0 + 8 * c, dh);
+        UNROLL for (int c = 0; c < 4; c++) {
+          i32 d = d0 + 8 * c;
+          if (d >= dh) continue;
+          f32 x[8];
+          widen8(raw[c], args.tk, x);
+          UNROLL for (int u = 0; u < DECODE_QUERIES; u++) {
+            if (u >= n || lo[u] >= hi[u]) continue;
+            UNROLL for (int e = 0; e < 8; e++) sum[u] = d + e < dh ? fmaf(q[u * dh + d + e], x[e], sum[u]) : sum[u];
+          }
         }
       }
       UNROLL for (int u = 0; u < DECODE_QUERIES; u++) {
@@ -92,9 +106,14 @@ KERNEL(att_decode, decode_args, 128, 1) {
 
     for (i32 d = threadIdx.x; d < dh && least < most; d += DECODE_THREADS) {
       f32 sum[DECODE_QUERIES] = {0, 0, 0, 0, 0, 0, 0, 0};
-      for (i32 j = least; j < most; j++) {
-        f32 x = load(args.v, args.tv, ((i64)j * args.kv + kv) * dh + d);
-        UNROLL for (int u = 0; u < DECODE_QUERIES; u++) if (u < n) sum[u] = fmaf(scores[u * DECODE_ROWS + j - from], x, sum[u]);
+      for (i32 j0 = least; j0 < most; j0 += DECODE_LOADS) {
+        u32 raw[DECODE_LOADS];
+        decode_column(args, kv, d, j0, most, raw);
+        UNROLL for (int r = 0; r < DECODE_LOADS; r++) {
+          if (j0 + r >= most) continue;
+          f32 x = bits_f32(args.tv == BFLOAT16 ? raw[r] << 16 : raw[r]);
+          UNROLL for (int u = 0; u < DECODE_QUERIES; u++) if (u < n) sum[u] = fmaf(scores[u * DECODE_ROWS + j0 + r - from], x, sum[u]);
+        }
       }
       UNROLL for (int u = 0; u < DECODE_QUERIES; u++) {
         if (u < n) args.part[((i64)piece * args.tokens * args.heads + row[u]) * (dh + 2) + 2 + d] = sum[u];
