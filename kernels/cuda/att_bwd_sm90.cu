@@ -34,6 +34,10 @@ template <int DH, int BN, int STAGES, bool KEYS> DEVICE void att_bwd_sm90(const 
   att_span span = KEYS ? att_keys(args, f0, BM) : att_queries(args, f0, BM);
   i32 first = span.lo / BN * BN, heads = span.hi > 0 ? KEYS ? group : 1 : 0; // whose tiles are gone through, from first to span.hi
   if (threadIdx.x == 0) {
+    tma_prefetch(&args.mx1);
+    tma_prefetch(&args.mx2);
+    tma_prefetch(&args.my1);
+    tma_prefetch(&args.my2);
     mbarrier_init(fixed, 1);
     for (int s = 0; s < STAGES; s++) {
       mbarrier_init(full + s, 1);

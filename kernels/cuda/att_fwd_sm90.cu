@@ -28,6 +28,9 @@ template <int DH, int BN> DEVICE void att_fwd_sm90(const att_fwd_sm90_args &args
   att_span span = att_queries(args, q0, BM);
   i32 first = span.lo / BN, tiles = span.hi > 0 ? (span.hi + BN - 1) / BN - first : 0;
   if (threadIdx.x == 0) {
+    tma_prefetch(&args.mq);
+    tma_prefetch(&args.mk);
+    tma_prefetch(&args.mv);
     mbarrier_init(q_full, 1);
     for (int s = 0; s < 2; s++) {
       mbarrier_init(k_full + s, 1);

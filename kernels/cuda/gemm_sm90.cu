@@ -94,6 +94,8 @@ template <bool TA, bool TB, int N> DEVICE void gemm_sm90(const gemm_sm90_args &a
   u8 *ring = shared<u8>();
   u64 *full = shared<u64>(STAGES * STEP), *empty = full + STAGES;
   if (threadIdx.x == 0) {
+    tma_prefetch(&args.a);
+    tma_prefetch(&args.b);
     for (int i = 0; i < STAGES; i++) {
       mbarrier_init(full + i, 1);
       mbarrier_init(empty + i, 8); // the warps that multiply
