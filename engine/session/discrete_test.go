@@ -212,6 +212,28 @@ func TestDeviceBytesAreWhatIsPlanned(t *testing.T) {
 	}
 }
 
+// Memory that runs out is an error each time, whatever was allocated by then, and what comes after is as ever.
+func TestOutOfMemoryAgain(t *testing.T) {
+	s, _, b, _ := far(t)
+	plan, err := s.Plan(64, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := b.Allocated
+	for _, sizes := range [][]int64{{}, {plan.Arena}, {plan.Arena, plan.Inputs}} { // there is room for these, and not for the next
+		b.Limit = taken + exectest.Footprint(sizes)
+		for range 2 {
+			if _, err := s.Accumulate(t.Context(), row(64, 20)); !errors.Is(err, exec.ErrMemory) {
+				t.Fatalf("room for %d buffers: %v", len(sizes), err)
+			}
+		}
+	}
+	b.Limit = 0
+	if _, err := s.Accumulate(t.Context(), row(64, 20)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A text there has the logits of the processor, one token at a time from a recording; a NaN is found; memory of the host is
 // what the device makes of it.
 func TestFarDecoderAndGuard(t *testing.T) {

@@ -123,7 +123,8 @@ func (s *Session) Reserve(p Plan) error {
 // reserve grows the arena and the memory of inputs to so many bytes.
 func (s *Session) reserve(arena, inputs int64) error {
 	arena, inputs = max(arena, exec.Align), max(inputs, exec.Align)
-	if s.arena != nil && s.arena.Bytes() >= arena && s.uploads.Bytes() >= inputs {
+	holds := func(b exec.Buffer, n int64) bool { return b != nil && b.Bytes() >= n }
+	if holds(s.arena, arena) && holds(s.uploads, inputs) {
 		return nil
 	}
 	for _, p := range s.programs { // their runners hold the old memory
@@ -137,10 +138,10 @@ func (s *Session) reserve(arena, inputs int64) error {
 		size int64
 		what string
 	}{{&s.arena, arena, "arena"}, {&s.uploads, inputs, "memory of inputs"}} {
+		if holds(*x.buf, x.size) {
+			continue
+		}
 		if *x.buf != nil {
-			if (*x.buf).Bytes() >= x.size {
-				continue
-			}
 			if err := (*x.buf).Free(); err != nil {
 				return err
 			}
