@@ -11,15 +11,16 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=gpu-check only=.
+usage() { sed -n '5,11s/^# //p' "$0" >&2; exit 2; }
 while getopts d:s: flag; do
   case $flag in
     d) folder=$OPTARG ;;
     s) only=$OPTARG ;;
-    *) exit 2 ;;
+    *) usage ;;
   esac
 done
 shift $((OPTIND - 1))
-[ $# = 1 ] || { sed -n '5,11s/^# //p' "$0" >&2; exit 2; }
+[ $# = 1 ] || usage
 [ -f "$folder/MANIFEST" ] || { echo "gpu-check: no $folder/MANIFEST; make gpu-check builds the folder, or name it with -d" >&2; exit 2; }
 mkdir -p "$1" || exit 2
 out=$(realpath "$1") folder=$(realpath "$folder") python=${PYTHON:-python3}
@@ -37,7 +38,7 @@ stage() {
   shift 2
   [[ $name =~ $only || $name = info ]] || return 0
   begin=$(date +%s.%N)
-  echo "== $name" | tee -a "$log"
+  echo "== $name (at most $limit s)" | tee -a "$log"
   timeout -k 10 "$limit" bash -c '"$@"' stage "$@" >"$work/out" 2>&1 </dev/null
   rc=$?
   cat "$work/out" >>"$log"

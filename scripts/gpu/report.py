@@ -42,8 +42,8 @@ def table(path, out, manifest):
     data = {s["stage"]: s["data"] or {} for s in all_stages if s["rc"] == 0}
     info = data.get("info", {})
     device = ", ".join(f"{g.get('name')}" for g in info.get("gpus") or []) or "no GPU found"
-    ceil = data.get("ceilings", {})
-    lines = [f"# {device}", "", f"Driver {info.get('driver', 'unknown')}; built as {hashlib.sha256(pathlib.Path(manifest).read_bytes()).hexdigest()[:12]} (SHA-256 of the folder's MANIFEST).", "",
+    ceil, driver = data.get("ceilings", {}), info.get("driver") or {}
+    lines = [f"# {device}", "", f"Driver {driver.get('release', 'of unknown release')}, CUDA up to {driver.get('cuda', 'unknown')}; built as {hashlib.sha256(pathlib.Path(manifest).read_bytes()).hexdigest()[:12]} (SHA-256 of the folder's MANIFEST).", "",
              "| stage | result | seconds | |", "| --- | --- | --- | --- |"]
     for s in all_stages:
         d, what = s["data"] or {}, ""
