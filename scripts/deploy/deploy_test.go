@@ -267,7 +267,7 @@ func TestDockerRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{" --init ", " --gpus device=1 ", " --stop-timeout 180 ", " --volume " + data + ":/data:ro ", " --volume " + runs + ":/runs ", " attune train -c /data/run.yaml --resume\n"} {
+	for _, part := range []string{" --init --interactive ", " --gpus device=1 ", " --stop-timeout 180 ", " --volume " + data + ":/data:ro ", " --volume " + runs + ":/runs ", " attune train -c /data/run.yaml --resume\n"} {
 		if !strings.Contains(string(out), part) {
 			t.Errorf("no %q in docker %s", part, out)
 		}

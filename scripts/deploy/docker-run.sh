@@ -12,5 +12,7 @@ mkdir -p "$2" || exit 2 # the engine would make it, as root's
 data=$(realpath "$1") runs=$(realpath "$2")
 shift 2
 # --init: the process that signals go through, as attune would ignore the second one if it were the first process.
-exec docker run --rm --init --name "${NAME:-attune}" --gpus "${GPUS:-all}" --stop-timeout 180 --user "$(id -u):$(id -g)" \
+input=() # a chat is had at the terminal; what is piped arrives; else the terminal's input stays the shell's
+if [ ! -t 0 ]; then input=(--interactive); elif [ "$1" = chat ]; then input=(--interactive --tty); fi
+exec docker run --rm --init "${input[@]}" --name "${NAME:-attune}" --gpus "${GPUS:-all}" --stop-timeout 180 --user "$(id -u):$(id -g)" \
   --volume "$data:/data:ro" --volume "$runs:/runs" "${IMAGE:-attune}" "$@"
