@@ -158,6 +158,29 @@ func TestFailuresLeaveNothing(t *testing.T) {
 	}
 }
 
+// Where a driver does not capture at all, kernels are launched as ever.
+func TestDriverThatDoesNotRecord(t *testing.T) {
+	if run := again(t, "ATTUNE_EMU_FAIL=cuStreamBeginCapture:1:801,cuStreamBeginCapture:2:900"); run != nil {
+		emulated(t)
+		run()
+		return
+	}
+	b := open(t, Options{})
+	x := tensor(t, b, 1, 2, 3)
+	add := exec.Launch{Kernel: kernels.Add{}, In: []exec.Operand{x, x}, Out: []exec.Operand{x}}
+	for range 2 {
+		if _, err := b.Record([]exec.Launch{add}); !errors.Is(err, errors.ErrUnsupported) {
+			t.Error(err)
+		}
+	}
+	if err := b.Launch(add); err != nil {
+		t.Fatal(err)
+	}
+	if got := values(t, b, x); !slices.Equal(got, []float32{2, 4, 6}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // A step of training waits once: what comes before its one download is queued.
 func TestAStepWaitsOnce(t *testing.T) {
 	log := os.Getenv("ATTUNE_EMU_LOG")

@@ -78,7 +78,7 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 	}
 	// Relaxed: a library may load kernels at their first use, which is no part of the graph and need not end it.
 	if err := result(C.cuStreamBeginCapture(streamOf(b.stream), C.CU_STREAM_CAPTURE_MODE_RELAXED)); err != nil {
-		return b.blame(err)
+		return b.unrecorded(err)
 	}
 	stepErr := b.run(steps)
 	var nodes C.size_t
@@ -86,12 +86,8 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 	if stepErr != nil && err == nil {
 		C.cuGraphExecDestroy(r.graph)
 	}
-	err = cmp.Or(stepErr, err)
-	if slices.ContainsFunc(uncaptured, func(c error) bool { return errors.Is(err, c) }) {
-		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-	}
-	if err != nil {
-		return b.noMemory("a recording", err)
+	if err := cmp.Or(stepErr, err); err != nil {
+		return b.unrecorded(err)
 	}
 	after, _, err := cu.MemInfo()
 	if err != nil {
@@ -102,10 +98,18 @@ func (b *Backend) record(r *recording, steps []cuda.Step) error {
 	return nil
 }
 
+// unrecorded is the error of a recording that was not made.
+func (b *Backend) unrecorded(err error) error {
+	if slices.ContainsFunc(uncaptured, func(c error) bool { return errors.Is(err, c) }) {
+		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return b.noMemory("a recording", err)
+}
+
 // uncaptured are what the driver says of a call that no graph can hold.
 var uncaptured = []error{
 	cu.StreamCaptureUnsupported, cu.StreamCaptureInvalidated, cu.StreamCaptureMerge, cu.StreamCaptureUnmatched, cu.StreamCaptureUnjoined,
-	cu.StreamCaptureIsolation, cu.StreamCaptureImplicit, cu.CapturedEvent, cu.StreamCaptureWrongThread,
+	cu.StreamCaptureIsolation, cu.StreamCaptureImplicit, cu.CapturedEvent, cu.StreamCaptureWrongThread, cu.NotSupported,
 }
 
 // Queue implements exec.Recording.
