@@ -13,12 +13,14 @@ import (
 	"testing"
 )
 
-var recipeBlock = regexp.MustCompile("(?s)```(?:go|markdown)\n(?:// |<!-- )(file|lines? of): (\\S+)(?: -->)?\n(.*?)```")
+var recipeBlock = regexp.MustCompile("(?s)```(?:go|markdown|cuda)\n(?:// |<!-- )(file|lines? of): (\\S+)(?: -->)?\n(.*?)```")
 
 // Lines of a table go behind its head.
 var tableHeads = map[string]string{
-	"engine/op/table.go":   "return []Entry{\n",
-	"docs/ARCHITECTURE.md": "| Name | attributes | in | out |\n| --- | --- | --- | --- |\n",
+	"engine/op/table.go":                "return []Entry{\n",
+	"docs/ARCHITECTURE.md":              "| Name | attributes | in | out |\n| --- | --- | --- | --- |\n",
+	"kernels/internal/shapes/shapes.go": "switch k := k.(type) {\n",
+	"kernels/cuda/table.go":             "in, out []View){\n",
 }
 
 // docs/adding-an-op.md, typed in as it stands, gives an operation that builds, passes the suite by its references and on a
@@ -45,15 +47,16 @@ func TestRecipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := write(t, dir, "overlay.json", string(raw))
-	goRun(t, root, "", "vet", "-overlay", file, "./kernels", "./engine/op", "./engine/nn")
+	goRun(t, root, "", "vet", "-overlay", file, "./kernels", "./kernels/internal/shapes", "./kernels/cuda", "./engine/op", "./engine/nn")
 	goRun(t, root, "--- PASS: TestOperations/relu_squared/127", "test", "-overlay", file, "-v", "-run", "TestOperations/relu_squared$", "./engine/op")
 	goRun(t, root, "--- PASS: TestProcessor/", "test", "-overlay", file, "-v", "-run", "TestProcessor/.*/relu_squared", "./engine/op/optest")
 
-	copied := filepath.Join(dir, "attune") // archtest reads the files themselves
+	copied := filepath.Join(dir, "attune") // these read the files themselves
 	copyTree(t, root, copied)
 	for name, text := range typed {
 		write(t, copied, name, text)
 	}
+	goRun(t, copied, "--- PASS: TestArgsAreTheSameInGo", "test", "-v", "-run", "TestArgsAreTheSameInGo", "./kernels/cuda")
 	goRun(t, copied, "--- PASS: TestEveryKernelIsInTheTable", "test", "-v", "-run", "Imports|Documented|Huge|EveryKernel", "./internal/archtest")
 }
 
@@ -78,13 +81,13 @@ func recipe(t *testing.T, root string) map[string]string {
 			}
 			text = strings.Replace(string(old), head, head+text, 1)
 			tables++
-		} else if tidy, err := format.Source([]byte(text)); err != nil || string(tidy) != text {
+		} else if tidy, err := format.Source([]byte(text)); filepath.Ext(name) == ".go" && (err != nil || string(tidy) != text) {
 			t.Errorf("%s in the page is not formatted as gofmt does: %v", name, err)
 		}
 		typed[name] = text
 	}
-	if len(typed) != 5 || tables != 2 {
-		t.Fatalf("the page has %d files and lines of %d tables, want 3 and 2", len(typed)-tables, tables)
+	if len(typed) != 9 || tables != 4 {
+		t.Fatalf("the page has %d files and lines of %d tables, want 5 and 4", len(typed)-tables, tables)
 	}
 	return typed
 }
@@ -115,7 +118,7 @@ func copyTree(t *testing.T, from, to string) {
 			return os.MkdirAll(filepath.Join(to, name), 0o755)
 		}
 		switch filepath.Ext(name) {
-		case ".go", ".c", ".h", ".md", ".mod", ".sum":
+		case ".go", ".c", ".h", ".cu", ".cuh", ".md", ".mod", ".sum":
 			text, err := os.ReadFile(path)
 			if err != nil {
 				return err
