@@ -1,5 +1,5 @@
-// kernels.LinearCrossEntropy besides its products and linear_cross_entropy_softmax.cu: which tokens count, their rows side by side, the sum of
-// the losses. Rows are read and written once.
+// kernels.LinearCrossEntropy besides its products and linear_cross_entropy_softmax.cu: which tokens count, their rows side by
+// side, the sum of the losses. Rows are read and written once.
 #include "row.cuh"
 
 struct lce_compact_args {
