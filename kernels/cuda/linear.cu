@@ -77,10 +77,12 @@ KERNEL(colsum, colsum_args, 128, 1) {
   args.y[(i64)blockIdx.y * args.cols + col] = sum;
 }
 
-// y[j] = scale times the sum of x[p, j] over all pieces p, in order, for up to two y; blockIdx.y says which.
+// y[j] = scale times the sum of x[p, j] over all pieces p, in order, for up to two y; blockIdx.y says which. It is added to
+// sum, if there is one.
 struct sum_partials_args {
   const f32 *x[2];
   f32 *y[2];
+  f32 *sum[2];
   i64 n[2];
   i32 pieces[2];
   f32 scale[2];
@@ -93,7 +95,9 @@ KERNEL(sum_partials, sum_partials_args, 256, 1) {
   if (at >= n) return;
   const f32 *x = args.x[which];
   i32 pieces = args.pieces[which];
-  f32 sum = 0;
-  for (i32 p = 0; p < pieces; p++) sum += x[p * n + at];
-  args.y[which][at] = args.scale[which] * sum;
+  f32 y = 0, *sum = args.sum[which];
+  for (i32 p = 0; p < pieces; p++) y += x[p * n + at];
+  y = args.scale[which] * y;
+  args.y[which][at] = y;
+  if (sum) sum[at] = sum[at] + y;
 }

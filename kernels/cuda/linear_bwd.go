@@ -135,6 +135,7 @@ func (p *planner) colsum(x View, rows, cols int, y View) {
 
 type sumPartialsArgs struct {
 	X, Y   [2]Ptr
+	Sum    [2]Ptr
 	N      [2]int64
 	Pieces [2]int32
 	Scale  [2]float32
@@ -146,7 +147,7 @@ type partial struct {
 	scale float64
 }
 
-// sumPartials appends up to two such sums, in one launch.
+// sumPartials appends up to two such sums, in one launch that also adds y to what it is accumulated in (PlanFollowed).
 func (p *planner) sumPartials(sums ...partial) {
 	if len(sums) == 0 {
 		return
@@ -154,6 +155,7 @@ func (p *planner) sumPartials(sums ...partial) {
 	var a sumPartialsArgs
 	most := 0
 	for i, s := range sums {
+		a.Sum[i] = p.takeIn(s.y).Ptr
 		a.X[i], a.Y[i], a.N[i], a.Pieces[i], a.Scale[i] = s.x.Ptr, s.y.Ptr, int64(s.y.Elems()), int32(s.x.Shape[0]), float32(s.scale)
 		most = max(most, s.y.Elems())
 	}

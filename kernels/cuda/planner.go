@@ -13,7 +13,8 @@ type planner struct {
 	base   Ptr   // of the scratch
 	need   int64 // bytes of it given out
 	steps  []Step
-	err    error // the first
+	follow []Call // accumulations of this kernel's outputs that no step has taken in yet, see PlanFollowed
+	err    error  // the first
 }
 
 // fail keeps the first complaint.

@@ -131,11 +131,17 @@ func (b *Backend) call(l exec.Launch) (cuda.Call, error) {
 	return c, nil
 }
 
-// plan is the steps of a launch.
-func (b *Backend) plan(l exec.Launch) ([]cuda.Step, error) {
+// plan is the steps of a launch and of the accumulations of its outputs that follow it (followed).
+func (b *Backend) plan(l exec.Launch, sums ...exec.Launch) ([]cuda.Step, error) {
 	c, err := b.call(l)
 	if err != nil {
 		return nil, err
+	}
+	calls := make([]cuda.Call, len(sums))
+	for i, s := range sums {
+		if calls[i], err = b.call(s); err != nil {
+			return nil, err
+		}
 	}
 	var scratch cuda.View
 	if l.Scratch.Buf != nil {
@@ -145,7 +151,7 @@ func (b *Backend) plan(l exec.Launch) ([]cuda.Step, error) {
 		}
 		scratch = bytesView(p, l.Scratch.Len)
 	}
-	return cuda.Plan(b.target, l.Kernel, c.In, c.Out, scratch)
+	return cuda.PlanFollowed(b.target, c, calls, scratch)
 }
 
 // bytesView is plain memory, in whole words.
