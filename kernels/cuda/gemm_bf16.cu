@@ -119,7 +119,7 @@ template <bool TA, bool TB, int MT> DEVICE void gemm_bf16(const gemm_bf16_args &
   bf16_finish(args, rows, t.m0, t.n0);
 }
 
-// hot: no local memory on any architecture
+// hot
 KERNEL(gemm_bf16_nn_128, gemm_bf16_args, 256, 2) { gemm_bf16<false, false, 4>(args); }
 KERNEL(gemm_bf16_nt_128, gemm_bf16_args, 256, 2) { gemm_bf16<false, true, 4>(args); }
 KERNEL(gemm_bf16_tn_128, gemm_bf16_args, 256, 2) { gemm_bf16<true, false, 4>(args); }

@@ -116,6 +116,6 @@ template <int T> DEVICE void gemm_f32(const gemm_f32_args &args) {
   }
 }
 
-// hot: no local memory on any architecture
+// hot
 KERNEL(gemm_f32_128, gemm_f32_args, 256, 2) { gemm_f32<8>(args); }
 KERNEL(gemm_f32_64, gemm_f32_args, 256, 2) { gemm_f32<4>(args); }

@@ -46,7 +46,7 @@ template <int T> DEVICE void gemv(const gemv_args &args) {
   }
 }
 
-// hot: no local memory on any architecture
+// hot
 KERNEL(gemv_1, gemv_args, 128, 4) { gemv<1>(args); }
 KERNEL(gemv_2, gemv_args, 128, 4) { gemv<2>(args); }
 KERNEL(gemv_4, gemv_args, 128, 4) { gemv<4>(args); }

@@ -27,7 +27,7 @@ template <int R> DEVICE void thin_pair(const thin_pair_args &args) {
   thin_sum<R>(sum, in - down, piece);
 }
 
-// hot: no local memory on any architecture
+// hot
 KERNEL(thin_pair_16, thin_pair_args, 128, 4) { thin_pair<16>(args); }
 KERNEL(thin_pair_32, thin_pair_args, 128, 3) { thin_pair<32>(args); }
 KERNEL(thin_pair_64, thin_pair_args, 128, 2) { thin_pair<64>(args); }
