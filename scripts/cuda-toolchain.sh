@@ -23,7 +23,11 @@ dir=$(realpath "$dir")
 # toolkit PREFIX sets include and nvrtc if a CUDA 12 toolkit is installed there.
 toolkit() {
   local version
-  [ -n "$1" ] && [ -f "$1/include/cuda.h" ] || return 1
+  [ -n "$1" ] || return 1
+  if [ ! -f "$1/include/cuda.h" ]; then
+    [ "$1" = /usr/local/cuda ] || say "passing over $1: no include/cuda.h in it"
+    return 1
+  fi
   version=$(sed -n 's/^#define CUDA_VERSION \([0-9]*\)$/\1/p' "$1/include/cuda.h")
   if [[ $version != 12??? ]]; then
     say "passing over $1: its cuda.h is of version ${version:-unknown}, and gorgonia.org/cu compiles with 12 alone"
