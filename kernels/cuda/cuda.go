@@ -122,14 +122,7 @@ func Scratch(t Target, k kernels.Kernel, in, out []View) int64 {
 // Plan is the list of steps of k. scratch has at least as many bytes as Scratch says. A kernel or dtype that no function
 // of this directory has is an error: nothing is ever computed on the host instead.
 func Plan(t Target, k kernels.Kernel, in, out []View, scratch View) ([]Step, error) {
-	p := planner{target: t, base: scratch.Ptr}
-	if err := p.kernel(k, in, out); err != nil {
-		return nil, fmt.Errorf("%s: %w", k.Name(), err)
-	}
-	if p.need > scratch.Bytes() {
-		return nil, fmt.Errorf("%s: %d bytes of scratch, needs %d", k.Name(), scratch.Bytes(), p.need)
-	}
-	return p.steps, nil
+	return PlanFollowed(t, Call{Kernel: k, In: in, Out: out}, nil, scratch)
 }
 
 // kernel plans one kernel, after the checks that all have in common.
