@@ -44,7 +44,7 @@ func (a args) size(at int) int64 {
 	return 0
 }
 
-// cost is the roofline of one step of c, every operand read or written once from memory.
+// cost is the roofline of one step of c: every operand read or written once from memory, products in whole rounds of tiles.
 func (l ceilings) cost(c call, s cuda.Step) (name string, x cost, err error) {
 	rate := l.product
 	tiles := 1.0 // how much longer tiles take because they do not fill the last round of blocks
@@ -59,6 +59,7 @@ func (l ceilings) cost(c call, s cuda.Step) (name string, x cost, err error) {
 		name = "cuBLASLt"
 		x.flop = 2 * int64(s.D.Rows) * int64(s.D.Cols) * int64(k)
 		x.bytes = bytesOf(s.A) + bytesOf(s.B) + bytesOf(s.D)
+		tiles = min(rounds(s.D.Rows, s.D.Cols, 256, l.blocks), rounds(s.D.Rows, s.D.Cols, 128, l.blocks)) // what it takes is not known
 		if s.Beta != 0 {
 			x.bytes += bytesOf(s.C)
 		}
@@ -80,7 +81,7 @@ func (l ceilings) cost(c call, s cuda.Step) (name string, x cost, err error) {
 
 func bytesOf(m cuda.Mat) int64 { return int64(m.Rows) * int64(m.Cols) * m.Dtype.Size() }
 
-// gemmSm90 reads gemm_sm90_args. tiles is rounds of all blocks over what the tiles would take if blocks could share them.
+// gemmSm90 reads gemm_sm90_args; tiles is rounds.
 func gemmSm90(l *cuda.Launch, blocks int) (bytes, flop int64, tiles float64) {
 	a := args(l.Args)
 	m, n, k, k2, d := a.i32(552), a.i32(556), a.i32(560), a.i32(564), a.size(568)
@@ -88,13 +89,17 @@ func gemmSm90(l *cuda.Launch, blocks int) (bytes, flop int64, tiles float64) {
 	if a.f32(576) != 0 {
 		bytes += m * n * d
 	}
-	wide := int64(256)
+	wide := 256
 	if strings.HasSuffix(l.Func, "_128") {
 		wide = 128
 	}
+	return bytes, 2 * m * n * (k + k2), rounds(int(m), int(n), wide, blocks)
+}
+
+// rounds is how much longer a result takes in tiles of 128 rows, one in each block at a time, than if blocks could share them.
+func rounds(m, n, wide, blocks int) float64 {
 	count := (m + 127) / 128 * ((n + wide - 1) / wide)
-	rounds := (count + int64(blocks) - 1) / int64(blocks)
-	return bytes, 2 * m * n * (k + k2), float64(rounds*int64(blocks)*128*wide) / float64(m*n)
+	return float64((count+blocks-1)/blocks*blocks*128*wide) / float64(m*n)
 }
 
 // attention is one example in the row, causal: half of all pairs. Backward has 4 products for dk and dv and 3 for dq, where
@@ -134,7 +139,10 @@ func byMemory(c call, l *cuda.Launch) (bytes, flop int64, err error) {
 		bytes, flop = 2*(rows*cols+cols*r+2*rows*r)+4*pieces*cols*r, 4*rows*cols*r
 	case l.Func == "sum_partials":
 		for i := range int(l.Grid[1]) {
-			bytes += 4 * a.i64(32+8*i) * (a.i32(48+4*i) + 1)
+			bytes += 4 * a.i64(48+8*i) * (a.i32(64+4*i) + 1)
+			if a.i64(32+8*i) != 0 { // accumulated, too
+				bytes += 8 * a.i64(48+8*i)
+			}
 		}
 	case l.Func == "linear_cast":
 		for i := range int(l.Grid[1]) {

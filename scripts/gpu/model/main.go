@@ -77,7 +77,7 @@ func run(shape string, tokens, r int, target cuda.Target, l ceilings) error {
 			}
 		}
 		switch n := c.kernel.Name(); n {
-		case "linear", "linear_bwd", "accumulate":
+		case "linear", "linear_bwd":
 			if err := l.count(c, target, "", tuned); err != nil {
 				return err
 			}

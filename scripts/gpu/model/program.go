@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"attune/engine/exec"
 	"attune/engine/model"
 	"attune/engine/nn"
@@ -16,6 +18,7 @@ import (
 type call struct {
 	kernel  kernels.Kernel
 	in, out []cuda.View
+	sums    []cuda.Call // accumulations right behind it, see cuda.PlanFollowed
 }
 
 // program is what `attune bench` would run for one row in bfloat16: LoRA of rank r on all linear layers, nothing recomputed.
@@ -62,6 +65,10 @@ func program(shape string, tokens, r int, target cuda.Target) (calls []call, tra
 	// Scratch is asked for every kernel of the program once, in order.
 	o.Scratch = func(k kernels.Kernel, in, out []exec.Type) int64 {
 		x := call{kernel: k, in: views(in), out: views(out)}
+		if k.Name() == "accumulate" {
+			return follow(calls, x)
+		}
+		place(x.out)
 		calls = append(calls, x)
 		return cuda.Scratch(target, x.kernel, x.in, x.out)
 	}
@@ -69,8 +76,32 @@ func program(shape string, tokens, r int, target cuda.Target) (calls []call, tra
 	return calls, trained, err
 }
 
-// somewhere is the address of all operands.
-const somewhere cuda.Ptr = 1 << 40
+// somewhere is the address of all operands, but that outputs of a call differ by apart, and what they are accumulated in by far.
+const somewhere, apart, far cuda.Ptr = 1 << 40, 1 << 36, 1 << 50
+
+func place(out []cuda.View) {
+	for i := range out {
+		if out[i].Wanted() {
+			out[i].Ptr += cuda.Ptr(i+1) * apart
+		}
+	}
+}
+
+// follow hands an accumulation to the call before, whose first output of its shape it takes that none has taken. It needs no
+// scratch.
+func follow(calls []call, x call) int64 {
+	last := &calls[len(calls)-1]
+	for i, o := range last.out {
+		taken := slices.ContainsFunc(last.sums, func(s cuda.Call) bool { return s.In[1].Ptr == o.Ptr })
+		if o.Wanted() && !taken && o.Dtype == x.in[1].Dtype && slices.Equal(o.Shape, x.in[1].Shape) {
+			sum := x.in[0]
+			sum.Ptr = far + cuda.Ptr(i)*apart
+			last.sums = append(last.sums, cuda.Call{Kernel: x.kernel, In: []cuda.View{sum, o}, Out: []cuda.View{sum}})
+			break
+		}
+	}
+	return 0
+}
 
 func view(d kernels.Dtype, shape ...int) cuda.View {
 	return cuda.View{Ptr: somewhere, Dtype: d, Shape: shape}
@@ -89,7 +120,7 @@ func views(ts []exec.Type) []cuda.View {
 // plan is the steps of a call.
 func (c call) plan(t cuda.Target) ([]cuda.Step, error) {
 	n := int(cuda.Scratch(t, c.kernel, c.in, c.out))
-	return cuda.Plan(t, c.kernel, c.in, c.out, view(kernels.Float32, (n+3)/4))
+	return cuda.PlanFollowed(t, cuda.Call{Kernel: c.kernel, In: c.in, Out: c.out}, c.sums, view(kernels.Float32, (n+3)/4))
 }
 
 // frozen is a linear layer's call without its adapter; false for other calls, and where nothing would be left.
