@@ -12,13 +12,7 @@ import (
 // The emulated driver and the emulated cuBLASLt, see emu/faces_test.cpp. What stands in log is in the driver's log, and what
 // in says on stderr.
 func TestDriver(t *testing.T) {
-	dir := os.Getenv("ATTUNE_TEST_EMU")
-	if dir == "" {
-		t.Skip("needs the emulator: make emu, ATTUNE_TEST_EMU=.cache/emu")
-	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join("..", "..", "..", dir)
-	}
+	dir := folder(t)
 	for _, c := range []struct {
 		name string
 		env  []string

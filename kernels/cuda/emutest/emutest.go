@@ -41,6 +41,16 @@ type Emulator struct {
 // Open finds the emulator; the test is skipped where none is built.
 func Open(t testing.TB, target cuda.Target, o Options) *Emulator {
 	t.Helper()
+	lib, err := open(filepath.Join(folder(t), "libemu.so"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Emulator{lib: lib, target: target, options: o}
+}
+
+// folder is where the emulator is; the test is skipped where none is built.
+func folder(t testing.TB) string {
+	t.Helper()
 	dir := os.Getenv("ATTUNE_TEST_EMU")
 	if dir == "" {
 		t.Skip("needs the emulator: make emu, ATTUNE_TEST_EMU=.cache/emu")
@@ -49,11 +59,7 @@ func Open(t testing.TB, target cuda.Target, o Options) *Emulator {
 		_, here, _, _ := runtime.Caller(0)
 		dir = filepath.Join(filepath.Dir(here), "..", "..", "..", dir)
 	}
-	lib, err := open(filepath.Join(dir, "libemu.so"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Emulator{lib: lib, target: target, options: o}
+	return dir
 }
 
 // Close has nothing to free: the library stays loaded, as its threads do.
