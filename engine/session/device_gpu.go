@@ -16,11 +16,10 @@ const forGPUs = true
 
 // openCUDA opens the first GPU that the driver shows.
 func openCUDA(why string) (*Device, error) {
-	driver, err := nvidia.Probe()
-	if err != nil {
+	if _, err := nvidia.Probe(); err != nil { // which says more than the driver's own error
 		return nil, fmt.Errorf("device cuda: %w: %w", ErrNoDevice, err)
 	}
-	b, err := cuda.New(cuda.Options{Libraries: nvidia.CublasLt(driver.CUDA)})
+	b, err := cuda.New(cuda.Options{})
 	switch {
 	case errors.Is(err, exec.ErrMemory):
 		return nil, fmt.Errorf("device cuda: %w; nvidia-smi shows what else uses the GPU", err)
