@@ -2,13 +2,17 @@
 # `make cuda` makes it for NVIDIA GPUs and needs gcc, but neither a GPU nor a CUDA toolkit.
 .PHONY: build cuda emu gpu-check demo test lint clean
 
+# What both programs are made of, since a commit does not tell and is not always there: attune starts an attune-cuda of its own sources only.
+sources := $(shell find cmd data engine internal kernels go.mod -name '*.go' -o -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name go.mod | LC_ALL=C sort | xargs cat | sha256sum | cut -c 1-12)
+stamp := -X main.sources=$(sources)
+
 build: ## bin/attune
-	go build -o bin/attune ./cmd/attune
+	go build -ldflags '$(stamp)' -o bin/attune ./cmd/attune
 
 cuda: build ## bin/attune-cuda beside it, which attune becomes on a GPU; kernels for four architectures, as kernels/cuda/cubin/report.tsv tells
 	eval "$$(scripts/cuda-toolchain.sh)" && \
 	go run ./kernels/cuda/compile && \
-	go build -tags gpu -ldflags '-s -w' -o bin/attune-cuda ./cmd/attune
+	go build -tags gpu -ldflags '-s -w $(stamp)' -o bin/attune-cuda ./cmd/attune
 
 emu: ## .cache/emu: the kernels and the driver emulated on the processor (g++); tests use it by ATTUNE_TEST_EMU=.cache/emu
 	$(MAKE) -j2 -f kernels/cuda/emu/build.mk

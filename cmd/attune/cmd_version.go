@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -12,18 +13,22 @@ import (
 // version is what `attune version` and every artefact say; a release build sets it with -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
+// sources is the beginning of the SHA-256 of all source files, where make built the program.
+var sources string
+
 // buildInfo tells which program this is.
 type buildInfo struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
 	Modified bool   `json:"modified,omitempty"`
+	Sources  string `json:"sources,omitempty"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	Gorgonia string `json:"gorgonia,omitempty"`
 }
 
 func readBuildInfo() buildInfo {
-	b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := buildInfo{Version: version, Sources: sources, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -45,13 +50,19 @@ func readBuildInfo() buildInfo {
 }
 
 func (b buildInfo) String() string {
-	s := "attune " + b.Version
+	var of []string
 	if b.Commit != "" {
-		s += " (" + b.Commit[:min(12, len(b.Commit))]
+		of = append(of, b.Commit[:min(12, len(b.Commit))])
 		if b.Modified {
-			s += ", modified"
+			of = append(of, "modified")
 		}
-		s += ")"
+	}
+	if b.Sources != "" {
+		of = append(of, "sources "+b.Sources)
+	}
+	s := "attune " + b.Version
+	if of != nil {
+		s += " (" + strings.Join(of, ", ") + ")"
 	}
 	return s + " " + b.Go + " " + b.Platform
 }

@@ -16,7 +16,7 @@ func handOver(context.Context, streams, string) error {
 	if by == "" || by == own {
 		return nil
 	}
-	return fmt.Errorf("device cuda: %w: attune is %s, and attune-cuda beside it is %s; make cuda builds both alike", session.ErrNoDevice, by, own)
+	return fmt.Errorf("device cuda: %w: attune-cuda beside attune is of another build, %s, where attune is of %s; make cuda builds both alike", session.ErrNoDevice, own, by)
 }
 
 // handOverTo is the same.

@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"attune/kernels/cuda/cubin"
 
@@ -85,10 +87,12 @@ func run(o options) error {
 	}
 	var group errgroup.Group
 	group.SetLimit(o.parallel)
+	told := progress{all: len(results), start: time.Now()}
 	failed := make([]error, len(results)) // every error is told, in the order of the files
 	for i, r := range results {
 		group.Go(func() error {
 			failed[i] = r.make(c, o.cache)
+			told.one(r)
 			return nil
 		})
 	}
@@ -119,6 +123,22 @@ func run(o options) error {
 		}
 	}
 	return nil
+}
+
+// progress tells on standard error what was compiled, from two seconds on; what was kept takes no time.
+type progress struct {
+	mu        sync.Mutex
+	done, all int
+	start     time.Time
+}
+
+func (p *progress) one(r *result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	if time.Since(p.start) > 2*time.Second {
+		fmt.Fprintf(os.Stderr, "compiled %d of %d: %s for %s\n", p.done, p.all, r.source.name, r.arch)
+	}
 }
 
 // make compiles, or takes what is kept.
