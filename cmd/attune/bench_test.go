@@ -35,7 +35,7 @@ func TestBench(t *testing.T) {
 
 func TestBenchRefuses(t *testing.T) {
 	for _, args := range [][]string{{}, {"--shape", "llama9"}, {"--shape", "tiny", "--tokens", "0"}, {"--shape", "tiny", "--tokens", "10", "--examples", "3"},
-		{"--shape", "tiny", "--recompute", "some"}, {"--shape", "tiny", "--lora-r", "-1"}} {
+		{"--shape", "tiny", "--recompute", "some"}, {"--shape", "tiny", "--lora-r", "-1"}, {"--shape", "tiny", "--device", "tpu"}} {
 		if o := invoke(t.Context(), "", append([]string{"bench"}, args...)...); o.code != 2 {
 			t.Errorf("bench %q: exit code %d, %s", args, o.code, o.stderr)
 		}

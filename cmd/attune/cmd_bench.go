@@ -67,6 +67,9 @@ func (o benchOptions) validate() error {
 			return usagef("--%s %d; it must be at least 1", name, v)
 		}
 	}
+	if err := knownDevice(o.device); err != nil {
+		return err
+	}
 	switch {
 	case o.shape == "":
 		return usagef("no shape; give one with --shape: %s", strings.Join(model.Shapes(), ", "))

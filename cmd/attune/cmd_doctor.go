@@ -76,6 +76,9 @@ func newDoctor(s streams) *cobra.Command {
 }
 
 func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
+	if err := knownDevice(o.device); err != nil {
+		return err
+	}
 	found := searchGPUs()
 	if !o.probe {
 		if err := handOverTo(ctx, s, o.device, found); err != nil {

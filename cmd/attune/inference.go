@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"attune/engine/exec"
@@ -37,6 +38,14 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	fs.IntVar(&f.threads, "threads", 0, "0 = all cores")
 }
 
+// knownDevice refuses a --device that is a mistake rather than missing.
+func knownDevice(name string) error {
+	if !slices.Contains([]string{"auto", "cpu", "cuda"}, name) {
+		return usagef("--device %q; there are auto, cpu, cuda", name)
+	}
+	return nil
+}
+
 // loaded is a model that was opened. All that can be wrong with it, or with what it is asked, can be found out before its
 // weights are placed.
 type loaded struct {
@@ -60,6 +69,9 @@ func (f *modelFlags) open(ctx context.Context, s streams) (l *loaded, err error)
 		return nil, usagef("--model %s is not a directory", f.model)
 	case f.threads < 0:
 		return nil, usagef("--threads %d; it must not be negative (0 = all cores)", f.threads)
+	}
+	if err := knownDevice(f.device); err != nil {
+		return nil, err
 	}
 	if err := handOver(ctx, s, f.device); err != nil {
 		return nil, err

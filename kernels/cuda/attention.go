@@ -115,7 +115,7 @@ func (p *planner) smallShared() bool {
 	return cc == 86 || cc == 89 || cc/10 == 12
 }
 
-// mmaTile is a tile of rows of the bfloat16 kernels (att_mma.cuh): width is the head size rounded up.
+// mmaTile is a tile of rows of the bfloat16 kernels (attention_mma.cuh): width is the head size rounded up.
 type mmaTile struct{ width int }
 
 func (a *attArgs) tile() mmaTile {
@@ -145,7 +145,7 @@ func (t mmaTile) bytes(rows int) int {
 	return 2 * rows * (t.width + 8)
 }
 
-// float32Tile is the tile of the float32 kernels (att_f32.cuh).
+// float32Tile is the tile of the float32 kernels (attention_f32.cuh).
 type float32Tile struct{ rows, width, dh int }
 
 func (a *attArgs) float32Tile() float32Tile {

@@ -3,7 +3,7 @@
 // A tile of rows of DH elements is DH/64 parts side by side, each of all its rows of 64 elements, swizzled by 128 bytes. Its
 // tensor map is of (T, heads, DH) with boxes of 64 elements, one head and the tile's rows; rows behind the last are 0.
 #pragma once
-#include "att_mma.cuh"
+#include "attention_mma.cuh"
 #include "device_sm90.cuh"
 
 // att_tma begins to load rows t0 on of head `head` to a tile of ROWS rows. One thread calls it, after mbarrier_expect.

@@ -95,7 +95,7 @@ func (b *Backend) blame(err error) error {
 	case b.first != "":
 		where = fmt.Sprintf("in one of the kernels from %s to %s, all since the last wait", b.first, b.last)
 	}
-	b.broken = fmt.Errorf("the GPU failed: %w: %s; this process cannot use it any more", err, where)
+	b.broken = fmt.Errorf("the GPU failed: %w: %s; this process cannot use it any more: start again (a run with --resume); if it happens again the kernel's log may name the fault (dmesg, Xid)", err, where)
 	return b.broken
 }
 

@@ -48,7 +48,7 @@ func (b *Backend) openRing() error {
 	r.quiet.L = &r.mu
 	memory, err := hostAlloc(2 * slotBytes)
 	if err != nil {
-		return fmt.Errorf("%d bytes of page-locked host memory: %w", 2*slotBytes, err)
+		return fmt.Errorf("%d bytes of page-locked host memory: %w; raise the limit of locked memory (ulimit -l) or of the container's memory", 2*slotBytes, err)
 	}
 	b.onClose(func() error { return cu.MemFreeHost(unsafe.Pointer(unsafe.SliceData(memory))) })
 	for i := range r.slots {

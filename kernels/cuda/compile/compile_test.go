@@ -56,7 +56,8 @@ ptxas info    : Used 32 registers, used 0 barriers, 400 bytes cmem[0]`
 	if !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	for _, broken := range []string{"", "ptxas info    : Compiling entry function 'a' for 'sm_80'"} {
+	serialized := "ptxas info    : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to insufficient register resources for the wgmma pipeline in the function 'a'"
+	for _, broken := range []string{"", "ptxas info    : Compiling entry function 'a' for 'sm_80'", log + "\n" + serialized} {
 		if got, err := usages(broken); err == nil {
 			t.Errorf("%q: got %+v without an error", broken, got)
 		}

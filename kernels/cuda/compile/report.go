@@ -25,11 +25,15 @@ var (
 	spillLine  = regexp.MustCompile(`(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads`)
 	usedLine   = regexp.MustCompile(`Used (\d+) registers`)
 	sharedLine = regexp.MustCompile(`(\d+) bytes smem`)
+	serialized = regexp.MustCompile(`wgmma\S* instructions are serialized.*`)
 )
 
 // usages reads the log of ptxas -v: for each kernel a line that names it, one of its stack, one of its registers. Functions
 // that were not inlined have lines of their own, whose bytes count for the kernel they follow.
 func usages(log string) ([]usage, error) {
+	if m := serialized.FindString(log); m != "" {
+		return nil, fmt.Errorf("wgmma is serialized, which loses what it is there for (%s)", m)
+	}
 	var list []usage
 	for _, line := range strings.Split(log, "\n") {
 		if m := entryLine.FindStringSubmatch(line); m != nil {

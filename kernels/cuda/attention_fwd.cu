@@ -5,7 +5,7 @@
 // At Dh 128 a warp's product of 16 rows reads 256 bytes of shared memory for 2048 multiplications, which is what an sm_80
 // multiprocessor gives and takes in the same 2 cycles; queries stay in registers so that nothing else is read. On sm_86 and
 // sm_89, with half the multiplications a cycle, shared memory is not the limit. Shared memory: 64 KiB at Dh 128.
-#include "att_mma.cuh"
+#include "attention_mma.cuh"
 
 // HELD keeps the queries in registers; their tile is where the second tile of keys and values will be.
 template <int DP, int BN, int WARPS, bool HELD> DEVICE void att_fwd(const att_args &args) {

@@ -1,4 +1,4 @@
-// kernels.AttentionBwd in bfloat16 on Hopper: the two passes of att_bwd.cu by TMA and wgmma. A block has 128 fixed rows (k and v
+// kernels.AttentionBwd in bfloat16 on Hopper: the two passes of attention_bwd.cu by TMA and wgmma. A block has 128 fixed rows (k and v
 // for dk and dv, q and do for dq), 64 of them with each of two consumers; a warpgroup of its own loads tiles of BN moving rows,
 // STAGES ahead. A consumer makes p while do.v runs, and has the products of its next tile issued before those of the last are
 // done, but for dk and dv at Dh 128, where registers are short: there one consumer's products run under the other's p. Each
@@ -7,7 +7,7 @@
 // Arithmetic at Dh 128, 64 moving rows, cycles of the tensor cores: 2*256 for s and do.v, whose operands come from shared
 // memory just as fast, 2*256 for dk and dv, 256 powers of 2 in the special function unit. dq is two of 512 and one of 512 for
 // 128 moving rows. With 7 products for the 5 that are counted, 60 % of the peak here are 43 % counted. Registers of a consumer
-// at Dh 128: 128 sums, 64 of s and do.v, 32 of p and ds; none are left for the slope of a soft cap, which att_bwd.cu has.
+// at Dh 128: 128 sums, 64 of s and do.v, 32 of p and ds; none are left for the slope of a soft cap, which attention_bwd.cu has.
 #include "attention_sm90.cuh"
 
 struct att_bwd_sm90_args {

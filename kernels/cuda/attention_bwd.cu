@@ -8,7 +8,7 @@
 // finishes first; the price is that s and p are made twice: 7 products for 5. p and ds never leave the registers, as the
 // result of one product is the operand of the next. At Dh 128: 97 KiB of shared memory and up to 255 registers, so a block a
 // multiprocessor on all of sm_80, 86 and 89. At Dh 256 sums of both dk and dv have no room: a pass each, 8 products.
-#include "att_mma.cuh"
+#include "attention_mma.cuh"
 
 // att_products is s += rows r to r+15 of x times rows of y. Not all of 256 columns at once: their operands have no room.
 template <int DP, int NS> DEVICE void att_products(f32 (&s)[NS][4], const u16 *x, i32 r, const u16 *y) {

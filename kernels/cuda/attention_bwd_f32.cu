@@ -2,7 +2,7 @@
 // queries for dq. Every sum is one thread's, in a fixed order.
 //
 //   p = 2^(s - lse), ds = p (do.v - delta) slope, dv = p' do, dk = ds' q, dq = ds k
-#include "att_f32.cuh"
+#include "attention_f32.cuh"
 
 // att_gradient is p and ds of one pair.
 DEVICE void att_gradient(const att_args &args, const f32 *q, const f32 *k, const f32 *dout, const f32 *v, const f32 *stat, bool sees,

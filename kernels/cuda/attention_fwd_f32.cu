@@ -1,6 +1,6 @@
 // kernels.Attention in float32 (or any mix of dtypes): a block a tile of queries and a head, the last tiles, which see the
 // most keys, first. 4 Dh flops a pair of query and key, by fmaf from shared memory, bound by its bandwidth.
-#include "att_f32.cuh"
+#include "attention_f32.cuh"
 
 template <int B, int NA> DEVICE void att_fwd_f32(const att_args &args) {
   constexpr int L = 256 / B, NS = B / L;
