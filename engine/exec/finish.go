@@ -198,7 +198,7 @@ func (r *ir) arrange(o Options) (*Program, error) {
 		}
 		least = min(least, p.plan.Arena)
 	}
-	return nil, fmt.Errorf("%w: activations take %.1f MiB at the least, with all %d layers recomputed, and %.1f MiB are free; make the micro-batch smaller",
+	return nil, fmt.Errorf("%w: activations take %.1f MiB at the least, with all %d layers recomputed, and %.1f MiB are free",
 		ErrMemory, float64(least)/(1<<20), r.layers, float64(o.Recompute.Limit)/(1<<20))
 }
 
