@@ -219,7 +219,7 @@ func TestEvalNamesItsSettings(t *testing.T) {
 	for _, c := range []struct {
 		code        int
 		flag, value string
-	}{{exitDevice, "--device", "cuda"}, {exitDevice, "--device", "tpu"}, {exitUsage, "--dtype", "int8"}} {
+	}{{exitDevice, "--device", "cuda"}, {exitUsage, "--device", "tpu"}, {exitUsage, "--dtype", "int8"}} {
 		if o := wantCode(t, c.code, []string{c.value}, append(slices.Clone(judge), c.flag, c.value)...); strings.Contains(o.stderr, "compute.") {
 			t.Errorf("eval names a key of the run file: %s", o.stderr)
 		}
