@@ -122,6 +122,7 @@ func run(o options) error {
 			return err
 		}
 	}
+	fmt.Printf("%severy kernel: %s\n", summary(results), filepath.Join(o.out, "report.tsv"))
 	return nil
 }
 

@@ -93,6 +93,33 @@ func report(results []*result) (table string, spilled error) {
 	return b.String(), errors.Join(bad...)
 }
 
+// summary is one line of it for each architecture.
+func summary(results []*result) string {
+	var b strings.Builder
+	for _, arch := range cubin.Architectures {
+		var kernels, hot, local, most int
+		for _, r := range results {
+			if r.arch != arch {
+				continue
+			}
+			for _, u := range r.uses {
+				kernels++
+				most = max(most, u.registers)
+				if r.source.hot[u.kernel] {
+					hot++
+				}
+				if u.stack+u.spillStores+u.spillLoads > 0 {
+					local++
+				}
+			}
+		}
+		if kernels > 0 { // PTX is without registers
+			fmt.Fprintf(&b, "%s: %d kernels, %d of them hot, %d registers at the most, local memory in %d\n", arch, kernels, hot, most, local)
+		}
+	}
+	return b.String()
+}
+
 // archive writes the modules of an architecture, the same bytes for the same modules.
 func archive(path string, results []*result, arch string) error {
 	var b bytes.Buffer
